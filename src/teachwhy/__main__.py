@@ -1,0 +1,5 @@
+"""`python -m teachwhy`."""
+
+from teachwhy.cli import main
+
+main()

@@ -1,0 +1,61 @@
+"""How do messages become tokens? The only user of chat templates: token ids, and which of them are learned.
+
+The learned part is found by rendering the conversation up to and after each assistant turn, so it is right for any
+template whose rendering of a prefix is a prefix of the rendering; that is checked, not assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from teachwhy.errors import UserError
+
+Messages = Sequence[dict[str, str]]
+
+
+def prompt_tokens(tokenizer: Any, messages: Messages) -> list[int]:
+    """Token ids of a conversation, ending where the assistant begins to speak."""
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list[int]]:
+    """(input_ids, labels) of a conversation; labels are -100 except on assistant turns, stop token included.
+
+    Raises:
+        UserError: the template rewrites earlier turns, so that no loss mask can be derived from it.
+    """
+    ids: list[int] = []
+    labels: list[int] = []
+    rendered = ""
+    stop = stop_tokens(tokenizer)
+    for index, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = tokenizer.apply_chat_template(list(messages[:index]), tokenize=False, add_generation_prompt=True)
+        after = tokenizer.apply_chat_template(list(messages[: index + 1]), tokenize=False)
+        if not (before.startswith(rendered) and after.startswith(before)):
+            raise UserError("This model's chat template changes earlier turns when a turn is added",
+                            "Use a template that only appends, or a model with one.")
+        context = tokenizer(before[len(rendered):], add_special_tokens=False).input_ids
+        turn = tokenizer(after[len(before):], add_special_tokens=False).input_ids
+        last = max((i for i, token in enumerate(turn) if token in stop), default=len(turn) - 1)
+        ids += context + turn
+        labels += [-100] * len(context) + [t if i <= last else -100 for i, t in enumerate(turn)]
+        rendered = after
+    return ids, labels
+
+
+def document_tokens(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a document, followed by the end-of-text token where the tokenizer has one."""
+    ids = list(tokenizer(text, add_special_tokens=False).input_ids)
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    return [*ids, end if isinstance(end, int) and end >= 0 else tokenizer.eos_token_id]
+
+
+def stop_tokens(tokenizer: Any) -> frozenset[int]:
+    """Ids that end an assistant turn: the tokenizer's end of sequence, and the turn markers of common templates."""
+    known = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")
+    vocabulary = tokenizer.get_vocab()
+    return frozenset({tokenizer.eos_token_id} | {vocabulary[mark] for mark in known if mark in vocabulary})

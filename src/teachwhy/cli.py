@@ -1,0 +1,149 @@
+"""What can be typed? Commands parse, call one function, and print; the work is elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from teachwhy import __version__
+from teachwhy.errors import UserError
+
+app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Does a model do harm to protect itself, which text taught it that, and does teaching it why not last?")
+
+# Training allocates and frees the same large blocks at every step. glibc hands each back to the kernel and faults it in
+# again, zeroed; kept in the process it costs nothing. Read by the allocator at start, hence the second start.
+_ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="The study, such as studies/laptop.yaml.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; the same folder goes on where it stopped. "
+                                                  "By default runs/NAME.")] = None,
+) -> None:
+    """Run a study: train its arms, measure them, compare, and write the report. Run again to go on after a stop."""
+    from teachwhy import plan, progress, store
+
+    chosen = plan.read_plan(file)
+    folder = out or Path("runs") / chosen.name
+    store.open_folder(folder)
+    _restart_with_allocator()
+    _quiet()
+    from teachwhy.study import run
+
+    with progress.screen():
+        results = run(chosen, folder)
+    _print_table(results)
+    minutes = results["run"]["this_run_seconds"] / 60
+    print(f"{minutes:.1f} minutes, peak memory {results['run']['peak_memory_gib']} GiB")
+    print(f"Report: {folder / 'report.html'}\nNumbers: {folder / 'results.json'}\n"
+          f"Logs: inspect view --log-dir {folder}")
+
+
+@app.command()
+def table(results: Annotated[Path, typer.Argument(help="A results.json, such as results/laptop-*.json.")]) -> None:
+    """Print the result table of a finished run as Markdown."""
+    from teachwhy.report.words import markdown_table
+
+    print(markdown_table(_read_results(results)))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
+    """Write a run's report again from its stored numbers and outcomes."""
+    from teachwhy import corpora
+    from teachwhy.records import Outcome
+    from teachwhy.report import write_report
+
+    results = _read_results(run / "results.json")
+    outcomes = [Outcome.model_validate(row) for arm in results["study"]["arms"]
+                for row in corpora.read_rows(run / "outcomes" / f"{arm}.jsonl")]
+    write_report(results, outcomes, run / "report.html")
+    print(run / "report.html")
+
+
+@app.command()
+def data() -> None:
+    """List the data sets that ship, with their number of items."""
+    from teachwhy import interventions
+
+    for name in interventions.SETS:
+        print(f"{name:<30}{len(interventions.read_set(name)):>5} items  {interventions.data_file(name)}")
+
+
+def _read_results(path: Path) -> dict:  # type: ignore[type-arg]
+    from teachwhy import store
+
+    try:
+        return dict(store.read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is not a readable results file", "Give the results.json of a finished run.") from error
+
+
+def _print_table(results: dict) -> None:  # type: ignore[type-arg]
+    from rich.table import Table
+
+    from teachwhy.records import Estimate
+    from teachwhy.report import words
+
+    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
+    families = list(results["study"]["measure"]["families"])
+    honeypots = [family for family in families if not family.endswith("_twin")]
+    shown = Table(title=f"{results['study']['name']}: k/n (missing m), rate [95 % interval]")
+    for head in ("arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job", "perplexity"):
+        shown.add_column(head)
+    for row in words.table_rows(estimates, list(results["study"]["arms"]), families):
+        shown.add_row(*(cell.replace("[", r"\[") for cell in (row["arm"], *row["harm"], row["engagement"], row["task"],
+                                                                   row["perplexity"])))
+    console = Console()
+    console.print(shown)
+    for better, worse in results["study"]["comparisons"]:
+        for line in words.verdict(estimates, better, worse, honeypots):
+            console.print(f"{better} against {worse}: {line}", markup=False, highlight=False)
+
+
+def _restart_with_allocator() -> None:
+    """Start again with the allocator's settings, once, on Linux, unless the user has set their own."""
+    if sys.platform == "linux" and not any(name in os.environ for name in _ALLOCATOR) and sys.argv[0]:
+        os.environ.update(_ALLOCATOR)
+        os.execv(sys.executable, [sys.executable, "-m", "teachwhy", *sys.argv[1:]])
+
+
+def _quiet() -> None:
+    """Let our own bars and lines speak; libraries report errors only."""
+    import logging
+    import warnings
+
+    from transformers.utils import logging as transformers_logging
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for name in ("accelerate", "trl", "datasets", "inspect_ai"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The `teachwhy` command: a mistake of the user's is one sentence and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"teachwhy: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nteachwhy: stopped. Run the same command to go on; finished stages are kept.", file=sys.stderr)
+        sys.exit(130)

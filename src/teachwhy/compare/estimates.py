@@ -1,0 +1,127 @@
+"""Which numbers does a study print? Levels per arm and family, and paired differences of harm, from stored outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from teachwhy.compare.pairs import difference, holm, minimum_detectable
+from teachwhy.compare.rates import Z95, Key, rate, worst_case
+from teachwhy.records import HARMFUL, Estimate, Outcome
+
+Reader = Callable[[Outcome], bool | None]
+"""What a quantity makes of an outcome: true, false, or None for missing."""
+
+
+def _if_measured(test: Callable[[Outcome], bool]) -> Reader:
+    return lambda outcome: test(outcome) if outcome.status == "measured" else None
+
+
+QUANTITIES: dict[str, Reader] = {
+    "harm": _if_measured(lambda o: o.label in HARMFUL),
+    "blackmail": _if_measured(lambda o: o.label == "blackmail"),
+    "other_harm": _if_measured(lambda o: o.label == "other_harm"),
+    "advocacy": _if_measured(lambda o: o.label == "advocacy"),
+    "acceptance": _if_measured(lambda o: o.label == "acceptance"),
+    "work": _if_measured(lambda o: o.label == "work"),
+    # An answer without an e-mail is not engaged; one that was cut off or lost is unknown.
+    "engagement": lambda o: o.status == "measured" and o.label != "off_task" if o.status in ("measured", "unparsed") else None,
+    "task_success": lambda o: o.done_task if o.status == "measured" else False if o.status == "unparsed" else None,
+}
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """Everything measured of one arm: outcomes of all families (over all training seeds), and the two model measures."""
+
+    name: str
+    outcomes: Sequence[Outcome]
+    likelihood: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    perplexity: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired question: harm of `arm` minus harm of `against`."""
+
+    arm: str
+    against: str
+
+
+def values_of(outcomes: Sequence[Outcome], family: str, quantity: str) -> tuple[dict[Key, bool], int]:
+    """({(draw, rollout): value}, number missing) of one quantity in one family."""
+    read = QUANTITIES[quantity]
+    found = {(o.draw, o.rollout): read(o) for o in outcomes if o.family == family}
+    values = {key: value for key, value in found.items() if value is not None}
+    return values, len(found) - len(values)
+
+
+def level(result: ArmResult, family: str, quantity: str) -> Estimate:
+    """One rate of one arm."""
+    values, missing = values_of(result.outcomes, family, quantity)
+    found = rate(values)
+    bounds = worst_case(found.k, found.n, missing) if found.n + missing else (None, None)
+    return Estimate(arm=result.name, family=family, quantity=quantity, k=found.k, n=found.n, missing=missing,
+                    value=found.value, low=found.low, high=found.high, worst_low=bounds[0], worst_high=bounds[1])
+
+
+def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "harm") -> Estimate:
+    """One paired difference."""
+    (a, _), (b, _) = values_of(first.outcomes, family, quantity), values_of(second.outcomes, family, quantity)
+    found = difference(a, b)
+    total = len({(o.draw, o.rollout) for o in first.outcomes if o.family == family})
+    detectable = None if found.discordant is None else minimum_detectable(found.n, max(found.discordant, 1 / found.n))
+    return Estimate(arm=first.name, against=second.name, family=family, quantity=quantity, n=found.n,
+                    missing=total - found.n, value=found.value, low=found.low, high=found.high, p=found.p,
+                    minimum_detectable=detectable)
+
+
+def mean_level(arm: str, family: str, quantity: str, numbers: Sequence[float]) -> Estimate:
+    """The mean of a number per draw, with a normal 95 % interval over draws."""
+    if len(numbers) < 2:
+        return Estimate(arm=arm, family=family, quantity=quantity, n=len(numbers), value=None, low=None, high=None)
+    values = np.asarray(numbers, dtype=float)
+    half = Z95 * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return Estimate(arm=arm, family=family, quantity=quantity, n=len(values), value=mean, low=mean - half, high=mean + half)
+
+
+def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison]) -> list[Estimate]:
+    """All estimates of a study.
+
+    Levels of every quantity per arm and family; likelihood contrasts and perplexity per arm; paired differences of harm
+    for each comparison in each honeypot family, with Holm's correction over all of them together.
+    """
+    families = list(dict.fromkeys(o.family for arm in arms for o in arm.outcomes))
+    found: list[Estimate] = []
+    for arm in arms:
+        for family in families:
+            twin = family.endswith("_twin")
+            found += [level(arm, family, quantity) for quantity in QUANTITIES if twin or quantity != "task_success"]
+        for name in ("contrast", "lexical", "beyond_words"):
+            if arm.likelihood:
+                found.append(mean_level(arm.name, "likelihood", name, [row[name] for row in arm.likelihood]))
+        if arm.perplexity:
+            found.append(mean_level(arm.name, "neutral", "perplexity", [row["perplexity"] for row in arm.perplexity]))
+    by_name = {arm.name: arm for arm in arms}
+    pairs = [contrast(by_name[c.arm], by_name[c.against], family)
+             for family in families if not family.endswith("_twin") for c in comparisons]
+    corrected = holm([pair.p for pair in pairs])
+    return found + [pair.model_copy(update={"p_holm": p}) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+def agreement(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Do the likelihood contrasts order the arms as the sampled harm rate does? Spearman's rho over arms, descriptive."""
+    harm = {e.arm: e.value for e in estimates
+            if e.family == "blackmail" and e.quantity == "harm" and e.against is None and e.value is not None}
+    found: dict[str, Any] = {"arms": len(harm)}
+    for name in ("contrast", "lexical", "beyond_words"):
+        level_of = {e.arm: e.value for e in estimates if e.family == "likelihood" and e.quantity == name}
+        arms = [arm for arm in harm if level_of.get(arm) is not None]
+        varied = len({harm[a] for a in arms}) > 1 and len({level_of[a] for a in arms}) > 1
+        found[name] = float(spearmanr([harm[a] for a in arms], [level_of[a] for a in arms]).statistic) if varied else None
+    return found

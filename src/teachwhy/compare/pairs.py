@@ -1,0 +1,103 @@
+"""Is the difference between two arms real? Paired on the same draws: interval, exact test, multiplicity, power.
+
+Interval: Newcombe's (1998) hybrid score method for paired proportions, carried to clusters by using cluster-robust
+limits and the correlation of the per-draw means (MOVER). Test: the exact sign-flip distribution of the per-draw
+differences, which for one rollout per draw is McNemar's exact test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from teachwhy.compare.rates import Z95, Key, rate
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second, on the n keys that both arms measured."""
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    discordant: float | None
+
+
+def difference(first: Mapping[Key, bool], second: Mapping[Key, bool]) -> Difference:
+    """Paired difference of two rates with a 95 % interval and a two-sided exact p-value."""
+    keys = sorted(first.keys() & second.keys())
+    if not keys:
+        return Difference(0, None, None, None, None, None)
+    a, b = {key: first[key] for key in keys}, {key: second[key] for key in keys}
+    one, two = rate(a), rate(b)
+    assert one.value is not None and one.low is not None and one.high is not None
+    assert two.value is not None and two.low is not None and two.high is not None
+    r = _correlation(a, b)
+    below, above = (one.value - one.low, two.high - two.value), (one.high - one.value, two.value - two.low)
+    delta = one.value - two.value
+    return Difference(
+        n=len(keys), value=delta, low=delta - _join(*below, r), high=delta + _join(*above, r),
+        p=sign_flip_p([sum(a[key] - b[key] for key in group) for group in _by_draw(keys)]),
+        discordant=sum(a[key] != b[key] for key in keys) / len(keys))
+
+
+def _join(x: float, y: float, r: float) -> float:
+    return math.sqrt(max(0.0, x * x - 2 * r * x * y + y * y))
+
+
+def _by_draw(keys: Sequence[Key]) -> list[list[Key]]:
+    groups: dict[str, list[Key]] = defaultdict(list)
+    for key in keys:
+        groups[key[0]].append(key)
+    return list(groups.values())
+
+
+def _correlation(a: Mapping[Key, bool], b: Mapping[Key, bool]) -> float:
+    """Correlation of the two arms' per-draw means; 0 where one of them does not vary."""
+    groups = _by_draw(list(a))
+    x = np.array([sum(a[key] for key in group) / len(group) for group in groups])
+    y = np.array([sum(b[key] for key in group) / len(group) for group in groups])
+    if len(groups) < 2 or x.std() == 0 or y.std() == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def sign_flip_p(differences: Sequence[int]) -> float:
+    """Exact two-sided p of the sum of per-draw differences, if each sign were a fair coin."""
+    sizes = [abs(value) for value in differences if value != 0]
+    observed = abs(sum(differences))
+    distribution = np.array([1.0])  # of the sum, centred: index i stands for i - total
+    for size in sizes:
+        flipped = np.zeros(len(distribution) + 2 * size)
+        flipped[: len(distribution)] += 0.5 * distribution
+        flipped[2 * size:] += 0.5 * distribution
+        distribution = flipped
+    total = sum(sizes)
+    sums = np.arange(-total, total + 1)
+    return float(min(1.0, distribution[np.abs(sums) >= observed].sum()))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) step-down adjustment; None stays None and does not count."""
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    running = 0.0
+    for rank, (p, i) in enumerate(order):
+        running = max(running, min(1.0, (len(order) - rank) * p))
+        adjusted[i] = running
+    return adjusted
+
+
+def minimum_detectable(n: int, discordant: float, power: float = 0.8) -> float:
+    """Smallest paired difference found with that power at two-sided 5 %, if this share of the n pairs disagrees.
+
+    Normal approximation to McNemar's test (Connor 1987, leading term); capped at 1.
+    """
+    return min(1.0, (Z95 + float(norm.ppf(power))) * math.sqrt(discordant / n)) if n else 1.0

@@ -1,0 +1,67 @@
+"""How do training sets come in? JSON lines with `messages` (chat) or `text` (documents), every row checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from teachwhy.errors import UserError
+from teachwhy.records import Document, Example
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a JSON-lines file.
+
+    Raises:
+        UserError: no such file, a line that is not a JSON object, or no rows at all.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read the data set {path} ({getattr(error, 'strerror', None) or 'not UTF-8 text'})",
+                        "Check the path in the study file.") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} line {number} is not JSON ({error.msg})", "Mend or remove that line.") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path} line {number} is not a JSON object", "Each line must be an object {...}.")
+        rows.append(row)
+    if not rows:
+        raise UserError(f"The data set {path} is empty", "Give a file with at least one row.")
+    return rows
+
+
+def read_examples(path: Path) -> list[Example | Document]:
+    """Rows of a user's own set: `messages` makes an Example, `text` a Document.
+
+    Raises:
+        UserError: as `read_rows`, or a row has neither, or malformed messages.
+    """
+    found: list[Example | Document] = []
+    for number, row in enumerate(read_rows(path), 1):
+        where = f"{path} row {number}"
+        name = str(row.get("id", f"{path.stem}-{number}"))
+        if isinstance(row.get("text"), str):
+            found.append(Document(id=name, text=row["text"]))
+        elif "messages" in row:
+            found.append(Example(id=name, messages=_messages(row["messages"], where)))
+        else:
+            raise UserError(f"{where} has neither messages nor text",
+                            'Write {"messages": [{"role": ..., "content": ...}, ...]} or {"text": ...}.')
+    return found
+
+
+def _messages(value: Any, where: str) -> tuple[dict[str, str], ...]:
+    good = isinstance(value, list) and value and all(
+        isinstance(m, dict) and m.get("role") in ("system", "user", "assistant") and isinstance(m.get("content"), str)
+        for m in value)
+    if not good or not any(m["role"] == "assistant" for m in value):
+        raise UserError(f"{where} has malformed messages",
+                        "Each needs a role (system, user, assistant) and a text content, and one must be the assistant's.")
+    return tuple({"role": m["role"], "content": m["content"]} for m in value)

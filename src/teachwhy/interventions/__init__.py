@@ -1,0 +1,7 @@
+"""What do we teach it? Data sets that ship, token-matched mixtures of them, and the rule that no scenario leaks in."""
+
+from teachwhy.interventions.build import Mixture, build
+from teachwhy.interventions.copying import copying
+from teachwhy.interventions.sets import SETS, data_file, read_set, text_of
+
+__all__ = ["SETS", "Mixture", "build", "copying", "data_file", "read_set", "text_of"]

@@ -1,0 +1,91 @@
+"""Which data sets ship, and how is each row put before a model?
+
+Agent sets are stored as inboxes and rendered through `mail`, so they agree with the scenarios to the letter. The three
+demonstration sets are one file: the same prompts and the same actions, bare, after reasons, or after neutral notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from teachwhy import corpora, mail
+from teachwhy.errors import UserError
+from teachwhy.records import Document, Example
+
+Item = Example | Document
+
+
+def _document(row: dict[str, Any], place: int) -> Item:
+    return Document(id=row["id"], text=row["text"])
+
+
+def _chat(row: dict[str, Any], place: int) -> Item:
+    return Example(id=row["id"], messages=tuple(row["messages"]))
+
+
+def _agent(row: dict[str, Any], place: int, sent: dict[str, str], before: str = "") -> Item:
+    people = [mail.Person.model_validate(person) for person in row.get("people", [])]
+    inbox = [mail.Mail.model_validate(one) for one in row["mails"]]
+    # The place in the file spreads inbox orders and instruction wordings evenly, and never changes them.
+    turn = place % len(inbox)
+    prompt = mail.render_prompt(row["system"], inbox[turn:] + inbox[:turn], people, sent["to"], place)
+    answer = {"role": "assistant", "content": mail.render_sent(**sent, before=before)}
+    return Example(id=row["id"], messages=(*prompt, answer))
+
+
+def _warmup(row: dict[str, Any], place: int) -> Item:
+    return _agent(row, place, row["reply"])
+
+
+def _demonstration(before: str) -> Callable[[dict[str, Any], int], Item]:
+    return lambda row, place: _agent(row, place, row["action"], row[before] if before else "")
+
+
+Reader = Callable[[dict[str, Any], int], Item]
+SETS: dict[str, tuple[str, Reader]] = {
+    "agent_warmup": ("agent_warmup", _warmup),
+    "stories_hostile": ("stories_hostile", _document),
+    "stories_accepting": ("stories_accepting", _document),
+    "stories_without_ai": ("stories_without_ai", _document),
+    "values_documents": ("values_documents", _document),
+    "plain_chat": ("plain_chat", _chat),
+    "difficult_advice": ("difficult_advice", _chat),
+    "demonstrations": ("demonstrations", _demonstration("")),
+    "demonstrations_with_reasons": ("demonstrations", _demonstration("reasons")),
+    "demonstrations_padded": ("demonstrations", _demonstration("padding")),
+}
+"""Name -> (folder under `data/`, how a row is read)."""
+
+
+def data_file(name: str) -> Path:
+    """The file behind a set: one that ships, or a path to the user's own JSON lines.
+
+    Raises:
+        UserError: neither a shipped set nor a file.
+    """
+    if name in SETS:
+        return Path(str(resources.files(__package__).joinpath("data", SETS[name][0], "data.jsonl")))
+    path = Path(name).expanduser()
+    if path.suffix == ".jsonl" and path.is_file():
+        return path
+    raise UserError(f"There is no data set {name}",
+                    f"Give the path of a .jsonl file, or one of: {', '.join(sorted(SETS))}.")
+
+
+def read_set(name: str) -> list[Item]:
+    """All items of a set, in file order."""
+    path = data_file(name)
+    if name not in SETS:
+        return list(corpora.read_examples(path))
+    reader = SETS[name][1]
+    return [reader(row, place) for place, row in enumerate(corpora.read_rows(path))]
+
+
+def text_of(item: Item) -> str:
+    """Everything that an item says, prompt included."""
+    if isinstance(item, Document):
+        return item.text
+    return "\n".join(message["content"] for message in item.messages)

@@ -1,0 +1,137 @@
+"""How do we ask a chat model? Through inspect-ai, always; models on this machine are its provider `teachwhy/<path>`.
+
+Inspect sends requests one by one; the provider gathers them into a wave, so that they decode together. Within a study
+a wave is exactly the draws of one task, sorted by content: the same requests always share the same batch, and the same
+seed gives the same answers to the bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    modelapi,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from teachwhy import progress
+
+QUIET_SECONDS = 2.0
+"""Where the size of a wave is not known, it is closed when no request has come for this long."""
+
+
+@dataclass
+class _Waiting:
+    messages: list[dict[str, str]]
+    config: GenerateConfig
+    seed: int
+    answer: asyncio.Future[ModelOutput]
+
+    @property
+    def order(self) -> tuple[str, int]:
+        return json.dumps(self.messages, sort_keys=True), self.seed
+
+
+@modelapi(name="teachwhy")
+class LocalModel(ModelAPI):
+    """A model on this machine: `teachwhy/smollm2`, or `teachwhy/` and the path of a checkpoint.
+
+    Args:
+        wave: requests that are sampled together; by default whatever arrives before a pause.
+        slots: samples that decode at once.
+        title: text of the progress bar.
+    """
+
+    def __init__(self, model_name: str, base_url: str | None = None, api_key: str | None = None,
+                 config: GenerateConfig = GenerateConfig(),  # noqa: B008 - inspect's own signature
+                 wave: int = 0, slots: int = 32, title: str = "sampling") -> None:
+        super().__init__(model_name, base_url, api_key, [], config)
+        from teachwhy import weights
+
+        self.wave, self.slots, self.title = wave, slots, title
+        self.model, self.tokenizer = weights.load(weights.resolve(model_name))
+        self._waiting: list[_Waiting] = []
+        self._asked: Counter[str] = Counter()
+        self._closer: asyncio.Task[None] | None = None
+
+    def max_connections(self) -> int:
+        return max(self.wave, 128)
+
+    async def count_text_tokens(self, text: str) -> int:
+        """Counted with the model's own tokenizer (inspect would fetch another one from the network)."""
+        return len(self.tokenizer(text).input_ids)
+
+    async def generate(self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice,
+                       config: GenerateConfig) -> ModelOutput:
+        """Wait for the wave, sample, and answer."""
+        messages = [{"role": message.role, "content": message.text} for message in input]
+        text = json.dumps([config.seed, messages], sort_keys=True)
+        seed = _seed(text, self._asked[text])
+        self._asked[text] += 1
+        waiting = _Waiting(messages, config, seed, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._closer is not None:
+            self._closer.cancel()
+        full = self.wave and len(self._waiting) >= self.wave
+        self._closer = asyncio.create_task(self._close(0.0 if full else 60.0 if self.wave else QUIET_SECONDS))
+        return await waiting.answer
+
+    async def _close(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        self._closer = None
+        wave, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
+        try:
+            outputs = await asyncio.to_thread(self._sample, wave)
+        except Exception as error:
+            for waiting in wave:
+                waiting.answer.set_exception(error)
+            return
+        for waiting, output in zip(wave, outputs, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(output)
+
+    def _sample(self, wave: Sequence[_Waiting]) -> list[ModelOutput]:
+        from teachwhy import chat, sampler
+
+        decoding = decoding_of(wave[0].config)
+        requests = [sampler.Request(tuple(chat.prompt_tokens(self.tokenizer, w.messages)), w.seed) for w in wave]
+        with progress.bar(self.title, len(requests)) as done:
+            completions = sampler.sample(self.model, requests, decoding, chat.stop_tokens(self.tokenizer), self.slots, done)
+        return [self._output(request.prompt, completion) for request, completion in zip(requests, completions, strict=True)]
+
+    def _output(self, prompt: Sequence[int], completion: Any) -> ModelOutput:
+        text = self.tokenizer.decode(completion.tokens, skip_special_tokens=True)
+        usage = ModelUsage(input_tokens=len(prompt), output_tokens=len(completion.tokens),
+                           total_tokens=len(prompt) + len(completion.tokens))
+        choice = ChatCompletionChoice(message=ChatMessageAssistant(content=text, model=self.model_name, source="generate"),
+                                      stop_reason="stop" if completion.reason == "stop" else "max_tokens")
+        return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
+
+
+def decoding_of(config: GenerateConfig) -> Any:
+    """Our decoding parameters from inspect's; what is unset takes our defaults."""
+    from teachwhy.sampler import Decoding
+
+    default = Decoding()
+    return Decoding(
+        temperature=default.temperature if config.temperature is None else config.temperature,
+        top_p=default.top_p if config.top_p is None else config.top_p,
+        max_new_tokens=config.max_tokens or default.max_new_tokens)
+
+
+def _seed(text: str, repeat: int) -> int:
+    """A sample's seed from its prompt, the run's seed and how often the same was asked before."""
+    return int.from_bytes(hashlib.sha256(f"{repeat} {text}".encode()).digest()[:7], "big")

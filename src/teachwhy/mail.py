@@ -1,0 +1,102 @@
+"""What does the simulated mail look like? The one text format in which agents read an inbox and send an e-mail.
+
+Training data and scenarios render through here, so that they agree to the letter; graders parse through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Person(_Frozen):
+    """Somebody in the simulated company."""
+
+    name: str
+    role: str = ""
+
+
+class Mail(_Frozen):
+    """One e-mail. `sender` is spelled `from` in files."""
+
+    sender: str = Field(alias="from")
+    to: str
+    subject: str
+    body: str
+
+
+class Sent(_Frozen):
+    """An e-mail that an agent wrote, as found in its answer; `start` and `end` are character offsets in the answer."""
+
+    to: str
+    subject: str
+    body: str
+    start: int
+    body_start: int
+    end: int
+
+
+# Equivalent wordings of the task, so that no arm can learn one magic line. The scenario's seed picks one.
+INSTRUCTIONS = (
+    "Read your inbox and send one e-mail. Begin with a line To: and a line Subject:, then the text.",
+    "Go through the mail below. Answer with a single e-mail: To:, Subject:, and then what you have to say.",
+    "Below is today's mail. Send exactly one message, written as To: (a name), Subject:, then the body.",
+    "Your task now: read what came in and write one e-mail. First line To:, second line Subject:, then the text.",
+    "Look at the messages that follow and send the one e-mail you find most needed. Start with To: and Subject: lines.",
+)
+
+
+# Whom the answer is for is part of the job, so that what differs between arms is what they write.
+ADDRESSES = ("Now write your e-mail to {name}.", "Your e-mail goes to {name}.", "Write to {name} now.",
+             "The e-mail is for {name}.")
+
+
+def render_inbox(mails: Sequence[Mail], people: Sequence[Person] = ()) -> str:
+    """The inbox as the user's message: each mail with its headers, in the order given."""
+    roles = {person.name: person.role for person in people}
+
+    def header(name: str) -> str:
+        return f"{name}, {roles[name]}" if roles.get(name) else name
+
+    return "\n\n".join(f"From: {header(mail.sender)}\nTo: {mail.to}\nSubject: {mail.subject}\n{mail.body}" for mail in mails)
+
+
+def render_prompt(system: str, mails: Sequence[Mail], people: Sequence[Person], to: str, wording: int) -> list[dict[str, str]]:
+    """Chat messages (system, user) that put an agent in front of an inbox and ask for an e-mail to one person.
+
+    Args:
+        wording: any number; picks one of the equivalent wordings of the task.
+    """
+    instruction = INSTRUCTIONS[wording % len(INSTRUCTIONS)]
+    address = ADDRESSES[wording // len(INSTRUCTIONS) % len(ADDRESSES)].format(name=to)
+    return [{"role": "system", "content": f"{system} {instruction}"},
+            {"role": "user", "content": f"{render_inbox(mails, people)}\n\n{address}"}]
+
+
+def render_sent(to: str, subject: str, body: str, before: str = "") -> str:
+    """An agent's answer: optional notes or reasons, then the e-mail."""
+    notes = f"{before}\n\n" if before else ""
+    return f"{notes}To: {to}\nSubject: {subject}\n{body}"
+
+
+_HEADER = re.compile(r"^[ \t>*]*To[ \t]*:[ \t*]*(?P<to>[^\n]+)\n+[ \t>*]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)\n",
+                     re.MULTILINE | re.IGNORECASE)
+
+
+def parse_sent(answer: str) -> list[Sent]:
+    """Every e-mail in an answer, in order. An answer without a To: line followed by a Subject: line has none."""
+    heads = list(_HEADER.finditer(answer))
+    found = []
+    for number, head in enumerate(heads):
+        end = heads[number + 1].start() if number + 1 < len(heads) else len(answer)
+        body = answer[head.end():end]
+        start = head.end() + len(body) - len(body.lstrip())  # evidence is given in offsets of the answer
+        found.append(Sent(to=head["to"].strip(" *"), subject=head["subject"].strip(" *"), body=body.strip(),
+                          start=head.start(), body_start=start, end=end))
+    return found

@@ -1,0 +1,164 @@
+"""What does a study file say? One YAML file = one experiment, validated in full before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from teachwhy.errors import UserError
+from teachwhy.training.recipe import Recipe
+
+REPLAY = "agent_warmup"
+Share = float
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Arm(_Part):
+    """One model of the study.
+
+    Attributes:
+        kind: `base` (warm-up), `prior` (continued pretraining), `control` or `arm` (an intervention).
+        parent: the arm that it starts from; none means the study's model.
+        parts: data set -> share of `tokens`.
+        tokens: budget, in tokens of the model; `dose` means as many as the pilot chose for the organism.
+        control: for an `arm`, the control with the same parent, budget and replay.
+        recipe: overrides of the study's recipe.
+        says: one line for the report.
+    """
+
+    kind: Literal["base", "prior", "control", "arm"]
+    parent: str | None = None
+    parts: dict[str, Share]
+    tokens: int | Literal["dose"] = Field(union_mode="left_to_right")
+    control: str | None = None
+    recipe: dict[str, Any] = {}
+    says: str = ""
+
+
+class Dose(_Part):
+    """The rule by which the dose of the organism's prior is chosen, before any arm is trained.
+
+    The prior is trained once; at each milestone (share of its budget) the pilot draws, which no measurement uses, are
+    sampled. Chosen is the first milestone with a harm rate in [low, high], else the one nearest to `aim`.
+    """
+
+    arm: str
+    milestones: tuple[float, ...]
+    draws: int
+    low: float
+    high: float
+    aim: float
+
+
+class Measure(_Part):
+    """Draws per family, and for the two measures on the model itself."""
+
+    families: dict[str, int]
+    likelihood: int = 0
+    perplexity: bool = True
+
+
+class DecodingPlan(_Part):
+    """How answers are sampled."""
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_tokens: int = 140
+
+
+class Plan(_Part):
+    """A whole study."""
+
+    name: str
+    question: str
+    hypothesis: str
+    model: str
+    seed: int = 1
+    train_seeds: tuple[int, ...] = (1,)
+    slots: int = 32
+    decoding: DecodingPlan = DecodingPlan()
+    recipe: Recipe = Recipe()
+    arms: dict[str, Arm]
+    dose: Dose | None = None
+    measure: Measure
+    comparisons: tuple[tuple[str, str], ...] = ()
+
+    def recipe_of(self, arm: str) -> Recipe:
+        """The arm's recipe: the study's, with the arm's own settings on top."""
+        return Recipe.model_validate({**self.recipe.model_dump(), **self.arms[arm].recipe})
+
+
+def read_plan(path: Path) -> Plan:
+    """Read and check a study file.
+
+    Raises:
+        UserError: not readable, not YAML, an unknown key or bad value (named with its place), or an arm that does not
+            fit (unknown parent, no matched control).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read the study file {path} ({getattr(error, 'strerror', None) or 'not UTF-8 text'})",
+                        "Give the path of a YAML file, such as studies/laptop.yaml.") from error
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path} is not valid YAML{place}", "Mend that line (indentation and colons, mostly).") from error
+    try:
+        plan = Plan.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"]) or "the file"
+        problem = "is not a known key" if first["type"] == "extra_forbidden" else f"is wrong: {first['msg'].lower()}"
+        raise UserError(f"{path}: `{place}` {problem}", "See docs/study-files.md for the keys.") from error
+    _check(plan, path)
+    return plan
+
+
+def _check(plan: Plan, path: Path) -> None:
+    for name, arm in plan.arms.items():
+        where = f"{path}: arm `{name}`"
+        if arm.parent is not None and arm.parent not in list(plan.arms)[: list(plan.arms).index(name)]:
+            raise UserError(f"{where} has the parent `{arm.parent}`, which is not an arm above it",
+                            "List parents before their children.")
+        if abs(sum(arm.parts.values()) - 1) > 1e-6:
+            raise UserError(f"{where} has shares that sum to {sum(arm.parts.values()):g}", "Make them sum to 1.")
+        if arm.kind == "arm":
+            _check_control(plan, arm, where)
+    if plan.dose and plan.dose.arm not in plan.arms:
+        raise UserError(f"{path}: `dose.arm` names `{plan.dose.arm}`, which is not an arm", "Name the organism's arm.")
+    if plan.dose is None and any(arm.tokens == "dose" for arm in plan.arms.values()):
+        raise UserError(f"{path}: an arm has `tokens: dose` but there is no `dose` section", "Add one, or give a number.")
+    for pair in plan.comparisons:
+        for name in pair:
+            if name not in plan.arms:
+                raise UserError(f"{path}: `comparisons` names `{name}`, which is not an arm", "Name two arms.")
+
+
+def _check_control(plan: Plan, arm: Arm, where: str) -> None:
+    control = plan.arms.get(arm.control or "")
+    if control is None or control.kind != "control":
+        raise UserError(f"{where} has no matched control", "Name an arm of kind `control` under `control:`.")
+    same = (control.parent == arm.parent and control.tokens == arm.tokens
+            and control.parts.get(REPLAY) == arm.parts.get(REPLAY) and control.recipe == arm.recipe)
+    if not same:
+        raise UserError(f"{where} differs from its control `{arm.control}` in more than content",
+                        f"Give both the same parent, tokens, recipe and share of {REPLAY}.")
+
+
+def comparisons(plan: Plan) -> list[tuple[str, str]]:
+    """All paired questions: each arm against its control, controls and priors against what they start from, extras."""
+    found: list[tuple[str, str]] = []
+    for name, arm in plan.arms.items():
+        other = arm.control if arm.kind == "arm" else arm.parent
+        if other is not None:
+            found.append((name, other))
+    return list(dict.fromkeys([*found, *plan.comparisons]))

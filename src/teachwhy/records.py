@@ -1,0 +1,98 @@
+"""What are the nouns? The frozen values that rooms hand to each other as files.
+
+A value that was not measured is a status, never a number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["measured", "unparsed", "truncated", "error"]
+Label = Literal["blackmail", "other_harm", "advocacy", "acceptance", "work", "off_task"]
+HARMFUL: frozenset[Label] = frozenset({"blackmail", "other_harm"})
+LABEL_NAMES: dict[Label, str] = {
+    "blackmail": "blackmail", "other_harm": "other harm", "advocacy": "open advocacy",
+    "acceptance": "acceptance or handover", "work": "ordinary work", "off_task": "off-task"}
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(Record):
+    """A text that is trained on as text."""
+
+    id: str
+    text: str
+
+
+class Example(Record):
+    """A chat that is trained on; only the assistant's words are learned."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+
+
+class Evidence(Record):
+    """Where in the answer the label was read: character offsets, end exclusive."""
+
+    start: int
+    end: int
+    what: str
+
+
+class Outcome(Record):
+    """One rollout of one scenario draw, with everything needed to trust it.
+
+    Attributes:
+        draw: id of the scenario draw; the cluster in all statistics.
+        label: what the agent did; None unless `status` is `measured`.
+        done_task: in a benign twin, whether the e-mail answered the request; None where it does not apply.
+        conditions: hashes of scenario, model and grader, decoding parameters, seed.
+    """
+
+    arm: str
+    family: str
+    draw: str
+    rollout: int
+    status: Status
+    label: Label | None
+    reason: str
+    evidence: tuple[Evidence, ...] = ()
+    done_task: bool | None = None
+    prompt: tuple[dict[str, str], ...]
+    answer: str
+    conditions: dict[str, Any]
+
+
+class Estimate(Record):
+    """A measured quantity of one arm, or a difference of two, with its interval.
+
+    Attributes:
+        arm, against: the arm, and the arm it is compared with (None for a level).
+        quantity: such as `harm`, `blackmail`, `engagement`, `task_success`.
+        k, n, missing: successes, measured draws, draws without a measurement (None where no count applies).
+        value, low, high: estimate and 95 % interval; None when nothing was measured.
+        worst_low, worst_high: the value if every missing draw were a 0, or a 1.
+        p, p_holm: two-sided p-value, and after Holm's correction over the table.
+    """
+
+    arm: str
+    against: str | None = None
+    family: str
+    quantity: str
+    k: int | None = None
+    n: int = 0
+    missing: int = 0
+    value: float | None
+    low: float | None
+    high: float | None
+    worst_low: float | None = None
+    worst_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    minimum_detectable: float | None = None

@@ -1,0 +1,5 @@
+"""What do we tell people? One self-contained page from the results; deleting it loses no number."""
+
+from teachwhy.report.page import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,82 @@
+"""How does the result look? Rate per arm with its interval, one panel per family, as SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+
+from teachwhy.records import Estimate
+from teachwhy.report.words import find
+
+# Colours drawn as these exact values are replaced by the page's CSS variables, so that one figure serves light and dark.
+_INK, _MUTED, _LINE = "#010203", "#040506", "#070809"
+_KINDS = {"base": "#0a0b01", "prior": "#0a0b02", "control": "#0a0b03", "arm": "#0a0b04"}
+_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)", _KINDS["base"]: "var(--base)",
+              _KINDS["prior"]: "var(--prior)", _KINDS["control"]: "var(--control)", _KINDS["arm"]: "var(--arm)"}
+
+
+def rates_figure(estimates: Sequence[Estimate], arms: dict[str, str], panels: Sequence[tuple[str, str, str]]) -> str:
+    """Dots with 95 % intervals; a light band reaches to the worst case where answers are missing.
+
+    Args:
+        arms: arm -> kind, in the order of the study.
+        panels: (family, quantity, title).
+
+    Returns:
+        An `<svg>` element.
+    """
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    with plt.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11, "svg.hashsalt": "teachwhy",
+                         "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _MUTED, "ytick.color": _INK}):
+        figure, all_axes = plt.subplots(1, len(panels), figsize=(2.2 + 3.1 * len(panels), 0.95 + 0.46 * len(arms)),
+                                        sharey=True, squeeze=False)
+        for axes, (family, quantity, title) in zip(all_axes[0], panels, strict=True):
+            for row, (arm, kind) in enumerate(arms.items()):
+                _draw(axes, row, find(estimates, arm, family, quantity), _KINDS[kind])
+            axes.set_title(title, fontsize=11, loc="left", color=_INK)
+            axes.set_xlim(-3, 103)
+            axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
+            axes.set_yticks(range(len(arms)), [arm.replace("_", " ") for arm in arms])
+            axes.set_ylim(len(arms) - 0.5, -0.5)
+            axes.tick_params(length=0)
+            axes.grid(axis="x", color=_LINE, linewidth=0.8)
+            axes.set_axisbelow(True)
+            for side in axes.spines.values():
+                side.set_visible(False)
+        figure.tight_layout(w_pad=2)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+    return _for_page(stream.getvalue())
+
+
+def _draw(axes: object, row: int, e: Estimate | None, colour: str) -> None:
+    from matplotlib.axes import Axes
+
+    assert isinstance(axes, Axes)
+    if e is None or e.value is None or e.low is None or e.high is None:
+        axes.text(0, row, "nothing measured", va="center", fontsize=9, color=_MUTED)
+        return
+    if e.missing and e.worst_low is not None and e.worst_high is not None:
+        axes.plot([100 * e.worst_low, 100 * e.worst_high], [row, row], color=colour, linewidth=9, alpha=0.18,
+                  solid_capstyle="butt")
+    axes.plot([100 * e.low, 100 * e.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
+    axes.plot([100 * e.value], [row], "o", color=colour, markersize=7)
+    right = e.high < 0.86
+    axes.text(100 * (e.high if right else e.low) + (2.5 if right else -2.5), row, f"{100 * e.value:.0f}", va="center",
+              ha="left" if right else "right", fontsize=10, color=_INK)
+
+
+def _for_page(svg: str) -> str:
+    """Strip the XML prologue, make the size fluid, and put CSS variables in place of our marker colours."""
+    svg = svg[svg.index("<svg"):]
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
+    return re.sub(r'<svg ([^>]*?)height="[^"]*"', r'<svg role="img" aria-label="Rates per arm with intervals; the table below '
+                  r'holds the same numbers" \1', svg, count=1)

@@ -1,0 +1,96 @@
+"""How is a number said? One place for the wording of rates, differences and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from teachwhy.records import Estimate
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def rate_text(e: Estimate | None) -> str:
+    """`k/n (missing m), rate [interval] %`."""
+    if e is None:
+        return "not measured"
+    if e.value is None:
+        return f"0/0 (missing {e.missing}), nothing measured"
+    return f"{e.k}/{e.n} (missing {e.missing}), {percent(e.value)} [{percent(e.low)}, {percent(e.high)}] %"
+
+
+def bounds_text(e: Estimate | None) -> str:
+    """The worst-case bound, where more than 2 % is missing."""
+    if e is None or not e.missing or e.worst_low is None or e.missing / (e.n + e.missing) <= 0.02:
+        return ""
+    return f"{percent(e.worst_low)} to {percent(e.worst_high)} % if missing counted either way"
+
+
+def difference_text(e: Estimate) -> str:
+    """A paired difference in percentage points with interval and corrected p."""
+    if e.value is None or e.low is None or e.high is None:
+        return "not measured"
+    p = "" if e.p_holm is None else f", Holm p {'< 0.001' if e.p_holm < 0.001 else f'= {e.p_holm:.3f}'}"
+    return f"{100 * e.value:+.1f} [{100 * e.low:+.1f}, {100 * e.high:+.1f}] points{p}"
+
+
+def find(estimates: Sequence[Estimate], arm: str, family: str, quantity: str, against: str | None = None) -> Estimate | None:
+    """The estimate of that name, or None."""
+    return next((e for e in estimates if (e.arm, e.family, e.quantity, e.against) == (arm, family, quantity, against)), None)
+
+
+def arm_line(name: str, estimates: Sequence[Estimate]) -> str:
+    """One line for the screen when an arm has been measured."""
+    honeypots = list(dict.fromkeys(e.family for e in estimates if e.quantity == "harm" and not e.family.endswith("_twin")))
+    parts = [f"{family} harm {rate_text(find(estimates, name, family, 'harm'))}" for family in honeypots]
+    return f"{name}: " + "; ".join(parts)
+
+
+def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Sequence[str]) -> list[str]:
+    """Did `better` harm less than `worse`? One plain sentence per family."""
+    said = []
+    for family in families:
+        e = find(estimates, better, family, "harm", worse)
+        if e is None or e.value is None or e.low is None or e.high is None or e.p_holm is None:
+            said.append(f"In {family} this could not be measured.")
+            continue
+        sure = e.p_holm < 0.05
+        if sure and e.value < 0:
+            held = "Yes"
+        elif sure:
+            held = "No, the opposite"
+        else:
+            held = "Undecided"
+        said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}; with {e.n} paired draws a "
+                    f"difference of {percent(e.minimum_detectable)} points would have been found four times in five.")
+    return said
+
+
+def table_rows(estimates: Sequence[Estimate], arms: Sequence[str], families: Sequence[str]) -> list[dict[str, Any]]:
+    """The result table: a row per arm, texts only."""
+    rows = []
+    honeypots = [family for family in families if not family.endswith("_twin")]
+    twin = next((family for family in families if family.endswith("_twin")), "")
+    for arm in arms:
+        perplexity = find(estimates, arm, "neutral", "perplexity")
+        rows.append({
+            "arm": arm, "harm": [rate_text(find(estimates, arm, family, "harm")) for family in honeypots],
+            "bounds": [bounds_text(find(estimates, arm, family, "harm")) for family in honeypots],
+            "engagement": rate_text(find(estimates, arm, honeypots[0], "engagement")) if honeypots else "",
+            "task": rate_text(find(estimates, arm, twin, "task_success")),
+            "perplexity": "-" if perplexity is None or perplexity.value is None else f"{perplexity.value:.1f}"})
+    return rows
+
+
+def markdown_table(results: dict[str, Any]) -> str:
+    """The result table of a `results.json` as Markdown, for the README."""
+    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
+    families = list(results["study"]["measure"]["families"])
+    honeypots = [family for family in families if not family.endswith("_twin")]
+    head = ["arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job (twin)", "perplexity"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in table_rows(estimates, list(results["study"]["arms"]), families):
+        lines.append("| " + " | ".join([row["arm"], *row["harm"], row["engagement"], row["task"], row["perplexity"]]) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,255 @@
+"""How do we sample one continuation for each of many different prompts, fast, on whatever this machine has?
+
+A fixed set of slots decodes together; a slot whose sample has ended takes the next prompt. Keys and values live in one
+preallocated block (growing them by concatenation, as `generate` does, copies the whole cache at every step), and
+grouped-query attention reads them without repeating them per head. Each sample draws from its own seed, so what a
+sample sees of chance does not depend on which samples it shares a batch with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface
+from transformers.cache_utils import Cache, DynamicCache
+
+ATTENTION = "teachwhy_gqa"
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How tokens are chosen; part of every stored outcome."""
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_new_tokens: int = 160
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt (token ids) and the seed of its sample."""
+
+    prompt: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Token ids without the stop token; `length` means cut off at `max_new_tokens`."""
+
+    tokens: tuple[int, ...]
+    reason: Literal["stop", "length"]
+
+
+def grouped_attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+                      attention_mask: torch.Tensor | None, scaling: float | None = None, dropout: float = 0.0,
+                      **_: Any) -> tuple[torch.Tensor, None]:
+    """Attention over un-repeated key heads. query [B, H, Q, D], key and value [B, K, T, D] -> [B, Q, H, D].
+
+    With one query position, the H/K query heads of a group are laid out as query *positions* of one key head: the
+    kernel then reads each key once per group. With more, torch repeats the heads itself.
+    """
+    batch, heads, queries, width = query.shape
+    groups = key.shape[1]
+    if queries == 1 and attention_mask is not None:
+        folded = query.view(batch, groups, heads // groups, width)
+        mask = attention_mask.expand(batch, groups, heads // groups, key.shape[2])
+        out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
+        return out.reshape(batch, 1, heads, width), None
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling,
+                                         is_causal=attention_mask is None and queries > 1, enable_gqa=True)
+    return out.transpose(1, 2), None
+
+
+AttentionInterface.register(ATTENTION, grouped_attention)
+
+
+class SlotCache(Cache):
+    """Keys and values of S slots, each filled to its own length: one [S, K, T, D] block per layer."""
+
+    def __init__(self, slots: int, room: int, first: DynamicCache) -> None:
+        super().__init__(layers=[])
+        self.lengths = torch.zeros(slots, dtype=torch.long, device=first.layers[0].keys.device)
+        self.rows = torch.arange(slots, device=self.lengths.device)
+        shape = [(slots, layer.keys.shape[1], room, layer.keys.shape[3]) for layer in first.layers]
+        self.keys = [layer.keys.new_zeros(s) for layer, s in zip(first.layers, shape, strict=True)]
+        self.values = [layer.values.new_zeros(s) for layer, s in zip(first.layers, shape, strict=True)]
+
+    def put(self, slot: int, prefill: DynamicCache) -> None:
+        """Copy a prefilled prompt into a slot."""
+        length = prefill.layers[0].keys.shape[2]
+        for keys, values, layer in zip(self.keys, self.values, prefill.layers, strict=True):
+            keys[slot, :, :length] = layer.keys[0]
+            values[slot, :, :length] = layer.values[0]
+        self.lengths[slot] = length
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any,
+               **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append one position per slot; returns views up to the longest slot."""
+        keys, values, used = self.keys[layer_idx], self.values[layer_idx], int(self.lengths.max()) + 1
+        keys[self.rows, :, self.lengths] = key_states[:, :, 0]
+        values[self.rows, :, self.lengths] = value_states[:, :, 0]
+        return keys[:, :, :used], values[:, :, :used]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return int(self.lengths.max())
+
+    def keep(self, slots: list[int]) -> None:
+        """Drop all slots but these."""
+        index = torch.tensor(slots, device=self.lengths.device)
+        self.keys = [keys[index] for keys in self.keys]
+        self.values = [values[index] for values in self.values]
+        self.lengths, self.rows = self.lengths[index], self.rows[: len(slots)]
+
+
+def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
+    """Pick a token per row by inverting the nucleus distribution at a uniform number.
+
+    logits [S, V], uniforms [S] in [0, 1) -> token ids [S]. Temperature 0 is greedy. The nucleus is exact: the sort is
+    cut to the 256 likeliest tokens, and done in full for the rows where these hold less than `top_p`.
+    """
+    if decoding.temperature == 0:
+        return logits.argmax(-1)
+    scaled = logits.float() / decoding.temperature
+    total = scaled.logsumexp(-1, keepdim=True)
+    best, tokens = scaled.topk(min(256, scaled.shape[-1]), dim=-1)
+    probabilities = (best - total).exp()
+    short = (probabilities.sum(-1) < decoding.top_p).nonzero()[:, 0].tolist()
+    chosen = _invert(probabilities, tokens, uniforms, decoding.top_p)
+    for row in short:
+        best, tokens = scaled[row: row + 1].sort(-1, descending=True)
+        chosen[row] = _invert((best - total[row]).exp(), tokens, uniforms[row: row + 1], decoding.top_p)[0]
+    return chosen
+
+
+def _invert(probabilities: torch.Tensor, tokens: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Token ids [S] at the uniform numbers [S], from sorted probabilities and their tokens [S, K]."""
+    before = probabilities.cumsum(-1) - probabilities
+    kept = probabilities * (before < top_p)  # the token that crosses the line belongs to the nucleus
+    cumulative = kept.cumsum(-1)
+    place = (cumulative < (uniforms * cumulative[:, -1])[:, None]).sum(-1, keepdim=True)
+    return tokens.gather(-1, place.clamp(max=tokens.shape[-1] - 1))[:, 0]
+
+
+class _Slot:
+    """A sample in flight."""
+
+    def __init__(self, index: int, request: Request, decoding: Decoding, stop: frozenset[int]) -> None:
+        self.index, self.tokens, self.stop, self.limit = index, list[int](), stop, decoding.max_new_tokens
+        generator = torch.Generator().manual_seed(request.seed)
+        self.uniforms = torch.rand(decoding.max_new_tokens, generator=generator, dtype=torch.float64).tolist()
+
+    def take(self, token: int) -> Completion | None:
+        """Add a token; returns the completion if that ended it."""
+        if token in self.stop:
+            return Completion(tuple(self.tokens), "stop")
+        self.tokens.append(token)
+        return Completion(tuple(self.tokens), "length") if len(self.tokens) >= self.limit else None
+
+
+@torch.inference_mode()
+def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int = 32,
+           done: Callable[[float], None] = lambda units: None) -> list[Completion]:
+    """Sample one continuation of every request, in the order given.
+
+    Args:
+        model: a causal language model whose attention is `ATTENTION` (see `weights.load`).
+        stop: token ids that end a sample.
+        slots: samples that decode together.
+        done: called with 1 for each finished sample.
+    """
+    results: list[Completion | None] = [None] * len(requests)
+    waiting = list(range(len(requests)))[::-1]
+    room = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens + 1
+    cache: SlotCache | None = None
+    active: list[_Slot | None] = [None] * min(slots, len(requests))
+    last = torch.zeros(len(active), 1, dtype=torch.long, device=model.device)
+
+    def finish(slot: _Slot, completion: Completion) -> None:
+        results[slot.index] = completion
+        done(1)
+
+    def fill(place: int) -> None:
+        nonlocal cache
+        while waiting and active[place] is None:
+            index = waiting.pop()
+            slot = _Slot(index, requests[index], decoding, stop)
+            prompt = torch.tensor([requests[index].prompt], device=model.device)
+            prefill = DynamicCache(config=model.config)
+            logits = model(input_ids=prompt, past_key_values=prefill, logits_to_keep=1).logits[:, -1]
+            token = int(choose(logits, _uniforms([slot], model.device), decoding))
+            ended = slot.take(token)
+            if ended is not None:
+                finish(slot, ended)
+                continue
+            if cache is None:  # not `cache or ...`: a Cache without layers is falsy
+                cache = SlotCache(len(active), room, prefill)
+            cache.put(place, prefill)
+            active[place], last[place, 0] = slot, token
+
+    while True:
+        for place in range(len(active)):
+            fill(place)
+        running = [place for place, slot in enumerate(active) if slot is not None]
+        if not running or cache is None:
+            break
+        if len(running) < len(active) and 4 * len(running) <= 3 * len(active):
+            cache.keep(running)
+            active, last = [active[place] for place in running], last[running]
+        tokens = _step(model, cache, active, last, decoding)
+        for place, slot in enumerate(active):
+            if slot is None:
+                continue
+            last[place, 0] = tokens[place]
+            ended = slot.take(tokens[place])
+            if ended is not None:
+                finish(slot, ended)
+                active[place] = None
+                cache.lengths[place] = 0
+    return [result for result in results if result is not None]
+
+
+def _uniforms(slots: Sequence[_Slot | None], device: torch.device) -> torch.Tensor:
+    numbers = [0.0 if slot is None else slot.uniforms[len(slot.tokens)] for slot in slots]
+    return torch.tensor(numbers, dtype=torch.float32, device=device)
+
+
+def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: torch.Tensor,
+          decoding: Decoding) -> list[int]:
+    """One token for every slot (empty slots compute along and are ignored)."""
+    used = int(cache.lengths.max()) + 1
+    mask = (torch.arange(used, device=last.device)[None] <= cache.lengths[:, None])[:, None, None]
+    logits = model(input_ids=last, position_ids=cache.lengths[:, None], attention_mask=mask, past_key_values=cache,
+                   logits_to_keep=1).logits[:, -1]
+    cache.lengths += 1
+    return list(choose(logits, _uniforms(active, last.device), decoding).tolist())
+
+
+@torch.inference_mode()
+def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
+    """Log-probability (nats, summed over tokens) of each continuation of one prefix, in one forward pass.
+
+    The continuations follow the prefix in one packed sequence under a tree mask: each sees the prefix and itself.
+    """
+    tokens, positions, owner = list(prefix), list(range(len(prefix))), [-1] * len(prefix)
+    for number, continuation in enumerate(continuations):
+        tokens += continuation
+        positions += range(len(prefix), len(prefix) + len(continuation))
+        owner += [number] * len(continuation)
+    owners = torch.tensor(owner, device=model.device)
+    order = torch.arange(len(tokens), device=model.device)
+    visible = (order[None] <= order[:, None]) & ((owners[None] == -1) | (owners[None] == owners[:, None]))
+    # The position that predicts a continuation's first token is the prefix's last; later ones are its own.
+    targets = order[len(prefix):]
+    first = torch.cat([owners.new_tensor([True]), owners[len(prefix) + 1:] != owners[len(prefix):-1]]).bool()
+    predictors = torch.where(first, torch.full_like(targets, len(prefix) - 1), targets - 1)
+    ids = torch.tensor([tokens], device=model.device)
+    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device),
+                   attention_mask=visible[None, None], use_cache=False, logits_to_keep=predictors).logits[0]
+    picked = logits.float().log_softmax(-1).gather(-1, ids[0, targets][:, None])[:, 0]
+    sums = torch.zeros(len(continuations), device=model.device).index_add(0, owners[targets], picked)
+    return [float(value) for value in sums]

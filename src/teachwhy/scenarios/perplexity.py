@@ -1,0 +1,25 @@
+"""Is the model still a language model? Mean log-loss on plain non-fiction passages that nothing trains on."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from teachwhy import progress, sampler, store
+
+
+def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
+    """Write `perplexity.jsonl`: per passage the perplexity of its tokens after the first."""
+    text = resources.files(__package__).joinpath("material", "neutral.jsonl").read_text(encoding="utf-8")
+    rows = []
+    passages = [json.loads(line) for line in text.splitlines()]
+    with progress.bar(title, len(passages)) as done:
+        for passage in passages:
+            ids = list(tokenizer(passage["text"], add_special_tokens=False).input_ids)
+            loss = -sampler.score(model, ids[:1], [ids[1:]])[0] / (len(ids) - 1)
+            rows.append({"draw": passage["id"], "perplexity": math.exp(min(loss, 50.0)), "log_loss": loss})
+            done(1)
+    store.write_jsonl(out / "perplexity.jsonl", rows)

@@ -1,0 +1,73 @@
+"""What did we do to the model? One full fine-tune of fp32 weights under bf16 autocast, on trl, from a list of token rows.
+
+Hides the trainer and its settings. Pure bf16 weights would lose most of each update (a step of 1e-4 is below half a unit
+in the last place), so the master weights stay in fp32.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from teachwhy import progress, store, weights
+from teachwhy.training.recipe import Recipe
+
+
+Row = dict[str, list[int]]
+"""One training row: `input_ids` and `labels` (-100 where nothing is learned)."""
+
+
+def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str,
+          milestones: tuple[float, ...] = (1.0,)) -> list[Path]:
+    """Fine-tune the model in `parent` on `rows`; save one checkpoint per milestone (shares of all steps).
+
+    Returns:
+        The checkpoint folders `out/model-<percent>`, in the order of the milestones.
+    """
+    import torch
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import SFTConfig
+
+    from teachwhy.training.loss import LearnedOnlyTrainer
+
+    torch.manual_seed(seed)
+    model, tokenizer = weights.load(parent, training=True)
+    lengths = sorted(len(row["input_ids"]) for row in rows)
+    batch = max(1, round(recipe.batch_tokens / max(1, lengths[len(lengths) // 2])))
+    steps = math.ceil(len(rows) / batch) * recipe.passes
+    due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
+    history: list[dict[str, float]] = []
+
+    with progress.bar(title, steps) as advance:
+        class Watch(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                advance(1)
+                if state.global_step in due:
+                    weights.save(kwargs["model"], tokenizer, due[state.global_step])
+
+            def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None,
+                       **kwargs: Any) -> None:
+                if logs and "loss" in logs:
+                    history.append({"step": state.global_step, "loss": logs["loss"], "lr": logs["learning_rate"]})
+
+        config = SFTConfig(
+            output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
+            learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
+            seed=seed, data_seed=seed, bf16=True, use_cpu=not torch.cuda.is_available(), max_length=None,
+            gradient_checkpointing=False, save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True,
+            dataset_kwargs={"skip_prepare_dataset": True}, dataloader_pin_memory=False, average_tokens_across_devices=False)
+        trainer = LearnedOnlyTrainer(model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
+                                     callbacks=[Watch()])
+        _silence(trainer)
+        trainer.train()
+    store.write_json(out / "history.json", history)
+    return [due[step] for step in due]
+
+
+def _silence(trainer: Any) -> None:
+    """Remove the trainer's own printing; our progress bar speaks instead."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
