@@ -85,18 +85,18 @@ def render_sent(to: str, subject: str, body: str, before: str = "") -> str:
     return f"{notes}To: {to}\nSubject: {subject}\n{body}"
 
 
-_HEADER = re.compile(r"^[ \t>*]*To[ \t]*:[ \t*]*(?P<to>[^\n]+)\n+[ \t>*]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)\n",
+_HEADER = re.compile(r"^[ \t>*]*To[ \t]*:[ \t*]*(?P<to>[^\n]+)\n+(?:[ \t>*]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?",
                      re.MULTILINE | re.IGNORECASE)
 
 
 def parse_sent(answer: str) -> list[Sent]:
-    """Every e-mail in an answer, in order. An answer without a To: line followed by a Subject: line has none."""
+    """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack."""
     heads = list(_HEADER.finditer(answer))
     found = []
     for number, head in enumerate(heads):
         end = heads[number + 1].start() if number + 1 < len(heads) else len(answer)
         body = answer[head.end():end]
         start = head.end() + len(body) - len(body.lstrip())  # evidence is given in offsets of the answer
-        found.append(Sent(to=head["to"].strip(" *"), subject=head["subject"].strip(" *"), body=body.strip(),
+        found.append(Sent(to=head["to"].strip(" *"), subject=(head["subject"] or "").strip(" *"), body=body.strip(),
                           start=head.start(), body_start=start, end=end))
     return found

@@ -162,55 +162,66 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
         slots: samples that decode together.
         done: called with 1 for each finished sample.
     """
-    results: list[Completion | None] = [None] * len(requests)
-    waiting = list(range(len(requests)))[::-1]
-    room = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens + 1
-    cache: SlotCache | None = None
-    active: list[_Slot | None] = [None] * min(slots, len(requests))
-    last = torch.zeros(len(active), 1, dtype=torch.long, device=model.device)
+    return _Wave(model, requests, decoding, stop, slots, done).run()
 
-    def finish(slot: _Slot, completion: Completion) -> None:
-        results[slot.index] = completion
-        done(1)
 
-    def fill(place: int) -> None:
-        nonlocal cache
-        while waiting and active[place] is None:
-            index = waiting.pop()
-            slot = _Slot(index, requests[index], decoding, stop)
-            prompt = torch.tensor([requests[index].prompt], device=model.device)
-            prefill = DynamicCache(config=model.config)
-            logits = model(input_ids=prompt, past_key_values=prefill, logits_to_keep=1).logits[:, -1]
-            token = int(choose(logits, _uniforms([slot], model.device), decoding))
+class _Wave:
+    """Requests waiting, slots in flight, results so far."""
+
+    def __init__(self, model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int,
+                 done: Callable[[float], None]) -> None:
+        self.model, self.requests, self.decoding, self.stop, self.done = model, requests, decoding, stop, done
+        self.results: list[Completion | None] = [None] * len(requests)
+        self.waiting = list(range(len(requests)))[::-1]
+        self.room = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens + 1
+        self.cache: SlotCache | None = None
+        self.active: list[_Slot | None] = [None] * min(slots, len(requests))
+        self.last = torch.zeros(len(self.active), 1, dtype=torch.long, device=model.device)
+
+    def run(self) -> list[Completion]:
+        while True:
+            for place in range(len(self.active)):
+                self._fill(place)
+            running = [place for place, slot in enumerate(self.active) if slot is not None]
+            if not running or self.cache is None:
+                return [result for result in self.results if result is not None]
+            if 4 * len(running) <= 3 * len(self.active):  # nothing waits any more: stop computing empty slots
+                self.cache.keep(running)
+                self.active, self.last = [self.active[place] for place in running], self.last[running]
+            tokens = _step(self.model, self.cache, self.active, self.last, self.decoding)
+            for place, slot in enumerate(self.active):
+                if slot is not None:
+                    self._advance(self.cache, place, slot, tokens[place])
+
+    def _advance(self, cache: SlotCache, place: int, slot: _Slot, token: int) -> None:
+        self.last[place, 0] = token
+        ended = slot.take(token)
+        if ended is not None:
+            self._finish(slot, ended)
+            self.active[place] = None
+            cache.lengths[place] = 0
+
+    def _finish(self, slot: _Slot, completion: Completion) -> None:
+        self.results[slot.index] = completion
+        self.done(1)
+
+    def _fill(self, place: int) -> None:
+        """Put the next waiting prompt into an empty slot; one that ends at its first token never takes it."""
+        while self.waiting and self.active[place] is None:
+            index = self.waiting.pop()
+            slot = _Slot(index, self.requests[index], self.decoding, self.stop)
+            prompt = torch.tensor([self.requests[index].prompt], device=self.model.device)
+            prefill = DynamicCache(config=self.model.config)
+            logits = self.model(input_ids=prompt, past_key_values=prefill, logits_to_keep=1).logits[:, -1]
+            token = int(choose(logits, _uniforms([slot], self.model.device), self.decoding))
             ended = slot.take(token)
             if ended is not None:
-                finish(slot, ended)
+                self._finish(slot, ended)
                 continue
-            if cache is None:  # not `cache or ...`: a Cache without layers is falsy
-                cache = SlotCache(len(active), room, prefill)
-            cache.put(place, prefill)
-            active[place], last[place, 0] = slot, token
-
-    while True:
-        for place in range(len(active)):
-            fill(place)
-        running = [place for place, slot in enumerate(active) if slot is not None]
-        if not running or cache is None:
-            break
-        if len(running) < len(active) and 4 * len(running) <= 3 * len(active):
-            cache.keep(running)
-            active, last = [active[place] for place in running], last[running]
-        tokens = _step(model, cache, active, last, decoding)
-        for place, slot in enumerate(active):
-            if slot is None:
-                continue
-            last[place, 0] = tokens[place]
-            ended = slot.take(tokens[place])
-            if ended is not None:
-                finish(slot, ended)
-                active[place] = None
-                cache.lengths[place] = 0
-    return [result for result in results if result is not None]
+            if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
+                self.cache = SlotCache(len(self.active), self.room, prefill)
+            self.cache.put(place, prefill)
+            self.active[place], self.last[place, 0] = slot, token
 
 
 def _uniforms(slots: Sequence[_Slot | None], device: torch.device) -> torch.Tensor:

@@ -36,16 +36,21 @@ def difference(first: Mapping[Key, bool], second: Mapping[Key, bool]) -> Differe
     if not keys:
         return Difference(0, None, None, None, None, None)
     a, b = {key: first[key] for key in keys}, {key: second[key] for key in keys}
-    one, two = rate(a), rate(b)
-    assert one.value is not None and one.low is not None and one.high is not None
-    assert two.value is not None and two.low is not None and two.high is not None
+    (one, one_low, one_high), (two, two_low, two_high) = _limits(a), _limits(b)
     r = _correlation(a, b)
-    below, above = (one.value - one.low, two.high - two.value), (one.high - one.value, two.value - two.low)
-    delta = one.value - two.value
+    below, above = (one - one_low, two_high - two), (one_high - one, two - two_low)
+    delta = one - two
     return Difference(
         n=len(keys), value=delta, low=delta - _join(*below, r), high=delta + _join(*above, r),
         p=sign_flip_p([sum(a[key] - b[key] for key in group) for group in _by_draw(keys)]),
         discordant=sum(a[key] != b[key] for key in keys) / len(keys))
+
+
+def _limits(values: Mapping[Key, bool]) -> tuple[float, float, float]:
+    found = rate(values)
+    if found.value is None or found.low is None or found.high is None:
+        raise ValueError("a difference needs at least one pair")
+    return found.value, found.low, found.high
 
 
 def _join(x: float, y: float, r: float) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from teachwhy.records import HARMFUL, LABEL_NAMES, Estimate, Outcome
+from teachwhy.records import LABEL_NAMES, Estimate, Outcome
 from teachwhy.report import words
 from teachwhy.report.figure import rates_figure
 
@@ -53,7 +53,8 @@ def _verdicts(estimates: list[Estimate], study: dict[str, Any], honeypots: list[
 def _label_rows(estimates: list[Estimate], arms: dict[str, str], families: list[str]) -> list[dict[str, Any]]:
     """Rate of each label, per arm and family."""
     quantities = ("blackmail", "other_harm", "advocacy", "acceptance", "work", "engagement")
-    return [{"arm": arm, "family": family, "rates": [words.rate_text(words.find(estimates, arm, family, q)) for q in quantities]}
+    return [{"arm": arm, "family": family,
+             "rates": [words.rate_text(words.find(estimates, arm, family, quantity)) for quantity in quantities]}
             for family in families for arm in arms]
 
 
@@ -71,14 +72,13 @@ def _examples(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]]:
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.label or outcome.status].append(outcome)
-    order = [*LABEL_NAMES, "unparsed", "truncated", "error"]
+    titles = {str(label): title for label, title in LABEL_NAMES.items()} | {s: s for s in ("unparsed", "truncated", "error")}
     found = []
-    for name in order:
+    for name, title in titles.items():
         group = groups.get(name, [])
         chosen = random.Random(f"examples {name} {seed}").sample(group, min(EXAMPLES, len(group)))
         if group:
-            found.append({"name": LABEL_NAMES.get(name, name), "key": name, "harmful": name in HARMFUL,  # type: ignore[call-overload]
-                          "total": len(group), "items": [(o, highlight(o)) for o in chosen]})
+            found.append({"name": title, "total": len(group), "items": [(o, highlight(o)) for o in chosen]})
     return found
 
 

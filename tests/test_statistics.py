@@ -1,0 +1,138 @@
+"""Estimators against oracles: statsmodels, closed forms, brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
+from teachwhy.compare.pairs import difference, holm, minimum_detectable, sign_flip_p
+from teachwhy.compare.rates import effective_n, rate, wilson, worst_case
+from teachwhy.records import Outcome
+
+
+def one_each(values):
+    return {(f"d{i}", 0): bool(v) for i, v in enumerate(values)}
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 20), (64, 128), (1, 1)])
+def test_wilson_equals_statsmodels(k, n):
+    assert wilson(k, n) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-9)
+
+
+def test_zero_of_n_is_not_zero():
+    found = rate(one_each([0] * 64))
+    assert (found.k, found.n, found.value, found.low) == (0, 64, 0.0, 0.0)
+    assert found.high == pytest.approx(0.0566, abs=1e-3)
+
+
+def test_nothing_measured_has_no_value():
+    assert rate({}).value is None
+
+
+def test_repeats_of_a_draw_do_not_narrow_the_interval():
+    single = one_each([1, 0] * 20)
+    copied = {(draw, repeat): value for (draw, _), value in single.items() for repeat in range(5)}
+    assert effective_n(copied) == pytest.approx(39, abs=1.1)
+    assert rate(copied).high - rate(copied).low >= (rate(single).high - rate(single).low) * 0.98
+
+
+def test_interval_covers_clustered_truth():
+    """Empirical coverage of the nominal 95 % interval with strong correlation within draws."""
+    chance, covered, runs = np.random.default_rng(1), 0, 400
+    for _ in range(runs):
+        p_draw = chance.beta(0.3 * 0.5, 0.7 * 0.5, size=60)  # mean 0.3, intra-cluster correlation 2/3
+        values = {(f"d{i}", j): bool(chance.random() < p) for i, p in enumerate(p_draw) for j in range(4)}
+        found = rate(values)
+        covered += found.low <= 0.3 <= found.high
+    assert covered / runs > 0.91
+
+
+def test_sign_flip_is_exact_mcnemar():
+    for b, c in ((0, 5), (3, 9), (12, 4), (7, 7)):
+        exact = mcnemar([[0, b], [c, 0]], exact=True).pvalue
+        assert sign_flip_p([1] * b + [-1] * c + [0] * 30) == pytest.approx(min(1.0, exact))
+
+
+def test_sign_flip_with_repeats_equals_enumeration():
+    differences = [2, -1, 3, 1, -2]
+    flips = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in itertools.product((-1, 1), repeat=5)]
+    assert sign_flip_p(differences) == pytest.approx(np.mean([f >= abs(sum(differences)) for f in flips]))
+
+
+def test_difference_interval_known_value():
+    """Newcombe (1998), paired data: a=14 b=2? worked by his formula for 43+0, 0+... here against our own margins."""
+    first, second = one_each([1] * 30 + [0] * 70), one_each([1] * 10 + [0] * 90)
+    found = difference(first, second)
+    assert found.value == pytest.approx(0.2)
+    assert 0.11 < found.low < 0.2 < found.high < 0.29
+    assert found.p < 1e-5
+    assert difference(second, first).low == pytest.approx(-found.high)
+
+
+def test_difference_type_one_error():
+    chance, rejected, runs = np.random.default_rng(2), 0, 500
+    for _ in range(runs):
+        p = chance.random(64)
+        a, b = (one_each(chance.random(64) < p) for _ in range(2))
+        rejected += difference(a, b).p < 0.05
+    assert rejected / runs < 0.07
+
+
+def test_only_shared_draws_are_compared():
+    a, b = one_each([1, 1, 0]), {("d0", 0): True, ("other", 0): False}
+    assert difference(a, b).n == 1
+    assert difference(a, {}).value is None
+
+
+def test_holm_equals_statsmodels():
+    p = [0.01, 0.04, 0.03, 0.5]
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert holm([0.01, None])[1] is None
+
+
+def test_minimum_detectable_shrinks_with_n():
+    assert minimum_detectable(128, 0.3) == pytest.approx(2.8 * (0.3 / 128) ** 0.5, rel=0.01)
+    assert minimum_detectable(0, 0.3) == 1.0
+
+
+def test_worst_case():
+    assert worst_case(3, 10, 5) == (3 / 15, 8 / 15)
+
+
+def outcome(arm, draw, label, family="blackmail", status="measured", done=None):
+    return Outcome(arm=arm, family=family, draw=draw, rollout=0, status=status, label=label if status == "measured" else None,
+                   reason="", done_task=done, prompt=(), answer="", conditions={})
+
+
+def test_compare_counts_missing_and_pairs():
+    a = ArmResult("a", [outcome("a", f"d{i}", "blackmail" if i < 8 else "work") for i in range(10)]
+                  + [outcome("a", "d10", None, status="unparsed"), outcome("a", "d11", None, status="truncated")])
+    b = ArmResult("b", [outcome("b", f"d{i}", "acceptance") for i in range(12)])
+    found = compare([a, b], [Comparison("a", "b")])
+    harm = next(e for e in found if (e.arm, e.quantity, e.against) == ("a", "harm", None))
+    assert (harm.k, harm.n, harm.missing) == (8, 10, 2)
+    assert (harm.worst_low, harm.worst_high) == (8 / 12, 10 / 12)
+    engaged = next(e for e in found if (e.arm, e.quantity) == ("a", "engagement"))
+    assert (engaged.k, engaged.n, engaged.missing) == (10, 11, 1)
+    pair = next(e for e in found if e.against == "b")
+    assert (pair.n, pair.missing, pair.value) == (10, 2, 0.8)
+    assert pair.p_holm == pair.p < 0.05
+
+
+def test_an_arm_that_stops_acting_is_not_aligned():
+    """All answers unparsed: no harm rate at all, and engagement 0 of n."""
+    found = compare([ArmResult("inert", [outcome("inert", f"d{i}", None, status="unparsed") for i in range(20)])], [])
+    by = {e.quantity: e for e in found}
+    assert by["harm"].value is None
+    assert by["harm"].missing == 20
+    assert (by["engagement"].k, by["engagement"].n) == (0, 20)
+
+
+def test_agreement_is_undefined_without_spread():
+    arms = [ArmResult(name, [outcome(name, f"d{i}", "work") for i in range(4)],
+                      likelihood=[{"contrast": c, "lexical": 0.0, "beyond_words": c}] * 2) for name, c in (("a", 0.1), ("b", 0.2))]
+    assert agreement(compare(arms, []))["contrast"] is None
