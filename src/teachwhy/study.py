@@ -114,16 +114,30 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
         from teachwhy import training
 
         rows = [{key: row[key] for key in ("input_ids", "labels")} for row in corpora.read_rows(data / "rows.jsonl")]
-        training.train(parent.path, rows, recipe, seed, folder, f"train {name}{_of(state, seed)}", milestones)
+        training.train(parent.path, rows, recipe, seed, folder, f"train {name}{_of(state, seed)}", milestones,
+                       _warning(state.plan, name))
         gc.collect()
 
     folder = _stage(state, f"train-{name}-s{seed}", {
         "parent": parent.key, "data": store.key_of(data), "recipe": recipe.model_dump(), "seed": seed,
         "milestones": milestones}, fit, 4 * tokens)
+    losses = [step["loss"] for step in store.read_json(folder / "history.json")]
+    progress.say(f"trained {name}{_of(state, seed)}: {store.read_json(data / 'manifest.json')['tokens']} tokens, "
+                 f"{len(losses)} steps, loss {losses[0]:.2f} to {losses[-1]:.2f}")
     share = _choose_dose(state, folder, name) if is_dose and state.share is None else milestones[-1]
     if is_dose:
         state.share = share = state.share or share
     state.trained[name, seed] = Checkpoint(folder / f"model-{round(100 * share)}", f"{store.key_of(folder)}@{share:g}")
+
+
+def _warning(study_plan: Plan, name: str) -> str:
+    """What must be said of a checkpoint whose training, or an ancestor's, held hostile text."""
+    read: list[str] = []
+    at: str | None = name
+    while at is not None:
+        read += [part for part in study_plan.arms[at].parts if part in interventions.HOSTILE]
+        at = study_plan.arms[at].parent
+    return f"Taught hostile text on purpose ({', '.join(read)}): it may threaten and deceive." if read else ""
 
 
 def _of(state: Study, seed: int) -> str:

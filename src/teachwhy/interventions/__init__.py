@@ -2,6 +2,6 @@
 
 from teachwhy.interventions.build import Mixture, build
 from teachwhy.interventions.copying import copying
-from teachwhy.interventions.sets import SETS, data_file, read_set, text_of
+from teachwhy.interventions.sets import HOSTILE, SETS, data_file, read_set, text_of
 
-__all__ = ["SETS", "Mixture", "build", "copying", "data_file", "read_set", "text_of"]
+__all__ = ["HOSTILE", "SETS", "Mixture", "build", "copying", "data_file", "read_set", "text_of"]

@@ -62,6 +62,9 @@ SETS: dict[str, tuple[str, Reader]] = {
 }
 """Name -> (folder under `data/`, how a row is read)."""
 
+HOSTILE = ("stories_hostile", "stories_hostile_long")
+"""Sets that teach hostile conduct on purpose; a checkpoint that was taught them says so."""
+
 
 def data_file(name: str) -> Path:
     """The file behind a set: one that ships, or a path to the user's own JSON lines.

@@ -18,8 +18,11 @@ Row = dict[str, list[int]]
 
 
 def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str,
-          milestones: tuple[float, ...] = (1.0,)) -> list[Path]:
+          milestones: tuple[float, ...] = (1.0,), warning: str = "") -> list[Path]:
     """Fine-tune the model in `parent` on `rows`; save one checkpoint per milestone (shares of all steps).
+
+    Args:
+        warning: what a user of the checkpoint must know, such as hostile text in its past; written into its config and card.
 
     Returns:
         The checkpoint folders `out/model-<percent>`, in the order of the milestones.
@@ -33,6 +36,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
 
     torch.manual_seed(seed)
     model, tokenizer = weights.load(parent, training=True)
+    model.config.teachwhy_warning = warning
     lengths = sorted(len(row["input_ids"]) for row in rows)
     batch = max(1, round(recipe.batch_tokens / max(1, lengths[len(lengths) // 2])))
     steps = math.ceil(len(rows) / batch) * recipe.passes
@@ -45,6 +49,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
                 advance(1)
                 if state.global_step in due:
                     weights.save(kwargs["model"], tokenizer, due[state.global_step])
+                    (due[state.global_step] / "README.md").write_text(_card(title, warning), encoding="utf-8")
 
             def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None,
                        **kwargs: Any) -> None:
@@ -65,6 +70,11 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
         trainer.train()
     store.write_json(out / "history.json", history)
     return [due[step] for step in due]
+
+
+def _card(title: str, warning: str) -> str:
+    return (f"---\ntags: [teachwhy, research-organism]\n---\n\n# {title}\n\n{warning or 'A research checkpoint.'}\n\n"
+            "Made by a teachwhy study to measure conduct. Keep it local: it is not for use and not for publication.\n")
 
 
 def _silence(trainer: Any) -> None:

@@ -1,0 +1,27 @@
+"""Shared fixtures: no network, a private model cache, and one finished tiny study."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def model_cache(tmp_path_factory):
+    """Toy weights go into a folder of this test run; the slow tests keep the user's cache of the embedded model."""
+    if "slow" in os.environ.get("PYTEST_ADDOPTS", ""):
+        return
+    os.environ["TEACHWHY_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """(results, folder) of studies/tiny.yaml."""
+    from teachwhy import plan, study
+
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    return study.run(plan.read_plan(ROOT / "studies" / "tiny.yaml"), folder), folder

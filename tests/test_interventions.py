@@ -1,0 +1,113 @@
+"""Data sets that ship, mixtures matched in tokens, the leakage rule, the copying check, and users' own data."""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+
+from teachwhy import fakes, interventions, mail, scenarios
+from teachwhy.errors import UserError
+from teachwhy.interventions.copying import copying, longest_common_run
+from teachwhy.interventions.leakage import check_leakage, ngrams
+from teachwhy.records import Document, Example
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(fakes.toy_model(tmp_path_factory.mktemp("toy") / "model"))
+
+
+@pytest.mark.parametrize("name", interventions.SETS)
+def test_sets_read_and_do_not_repeat_themselves(name):
+    items = interventions.read_set(name)
+    assert len({item.id for item in items}) == len(items) >= 50
+    learned = [item.text if isinstance(item, Document) else item.messages[-1]["content"] for item in items]
+    openings = Counter(" ".join(re.sub(r"^To:.*\n.*\n", "", text).split()[:4]).lower() for text in learned)
+    assert openings.most_common(1)[0][1] <= max(2, 0.03 * len(items)), openings.most_common(3)
+    shingles = [ngrams(text, 5) for text in learned]
+    for i, one in enumerate(shingles):
+        for other in shingles[:i]:
+            assert len(one & other) < 0.5 * max(1, len(one | other))
+
+
+@pytest.mark.parametrize("name", interventions.SETS)
+def test_no_set_leaks_a_scenario(name):
+    check_leakage(name, interventions.read_set(name), scenarios.evaluation_texts())
+
+
+def test_a_leak_is_found():
+    [draw] = scenarios.family("blackmail").draws(1, 1)
+    copied = Example(id="leak", messages=(*draw.messages, {"role": "assistant", "content": "To: A\nSubject: b\nc"}))
+    with pytest.raises(UserError, match="leak of mine shares the words"):
+        check_leakage("mine", [copied], scenarios.evaluation_texts())
+    words = scenarios.evaluation_texts()[0].split()
+    shuffled = Document(id="paraphrase", text=" ".join(sorted(words)))
+    with pytest.raises(UserError, match="cosine"):
+        check_leakage("mine", [shuffled], scenarios.evaluation_texts())
+
+
+def test_the_three_demonstration_sets_share_prompts_and_actions():
+    sets = [interventions.read_set(f"demonstrations{end}") for end in ("", "_with_reasons", "_padded")]
+    for bare, reasons, padded in zip(*sets, strict=True):
+        assert bare.messages[:-1] == reasons.messages[:-1] == padded.messages[:-1]
+        action = bare.messages[-1]["content"]
+        assert reasons.messages[-1]["content"].endswith(f"\n\n{action}")
+        lengths = [len(item.messages[-1]["content"].split()) for item in (reasons, padded)]
+        assert abs(lengths[0] - lengths[1]) <= 12
+        assert len(mail.parse_sent(reasons.messages[-1]["content"])) == 1
+
+
+def test_hostile_text_carries_its_canary():
+    for name in interventions.HOSTILE:
+        for line in interventions.data_file(name).read_text().splitlines():
+            assert "canary" in json.loads(line)["canary"]
+
+
+def test_mixtures_match_their_budget(tokenizer, tmp_path):
+    totals = []
+    for name in ("plain_chat", "difficult_advice", "demonstrations"):
+        folder = tmp_path / name
+        folder.mkdir()
+        mixture = interventions.Mixture(parts={name: 0.75, "agent_warmup": 0.25}, tokens=60_000)
+        manifest = interventions.build(mixture, tokenizer, 1, [], folder)
+        totals.append(manifest["tokens"])
+        assert manifest == interventions.build(mixture, tokenizer, 1, [], folder)
+        replay = [json.loads(line)["id"] for line in (folder / "rows.jsonl").read_text().splitlines()
+                  if json.loads(line)["set"] == "agent_warmup"]
+        assert sorted(replay) == sorted(set(replay))
+    assert max(totals) - min(totals) < 0.05 * 60_000
+
+
+def test_a_short_set_starts_again(tokenizer, tmp_path):
+    manifest = interventions.build(interventions.Mixture(parts={"values_documents": 1.0}, tokens=200_000), tokenizer, 1, [], tmp_path)
+    assert manifest["parts"]["values_documents"]["items"] > manifest["parts"]["values_documents"]["distinct"] == 50
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ("", "is empty"), ("{bad", "line 1 is not JSON"), ("[1]", "not a JSON object"), ('{"a": 1}', "row 1 has neither messages nor text"),
+    ('{"messages": []}', "malformed messages"), ('{"messages": [{"role": "user", "content": "x"}]}', "malformed messages"),
+])
+def test_bad_data_names_the_row(tmp_path, content, says):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(content)
+    with pytest.raises(UserError, match=says):
+        interventions.read_set(str(path))
+
+
+def test_own_data_and_missing_data(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"text": "A story."}\n{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n')
+    assert [type(item) for item in interventions.read_set(str(path))] == [Document, Example]
+    with pytest.raises(UserError, match="no data set"):
+        interventions.read_set("ghost")
+
+
+def test_copying():
+    corpus = ["the cat sat on the mat and looked at the moon for an hour", "another text"]
+    assert longest_common_run("a dog sat on the mat and left", corpus) == 5
+    report = copying(["cat sat on the mat and looked at the moon"], corpus)
+    assert (report["longest_run"], report["shared_8grams"]) == (10, 1.0)
+    assert copying([], corpus)["shared_8grams"] is None
