@@ -12,9 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def model_cache(tmp_path_factory):
-    """Toy weights go into a folder of this test run; the slow tests keep the user's cache of the embedded model."""
-    if "slow" in os.environ.get("PYTEST_ADDOPTS", ""):
-        return
+    """Converted and toy weights go into a folder of this test run."""
     os.environ["TEACHWHY_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

@@ -260,7 +260,7 @@ def _conclude(state: Study, root: Checkpoint, arms: list[ArmResult], out: Path, 
     for arm in arms:
         store.write_jsonl(folder / f"{arm.name}.jsonl", [o.model_dump(mode="json") for o in arm.outcomes])
     store.write_json(out / "estimates.json", results["estimates"])
-    results["run"] = {"this_run_seconds": round(time.time() - started),
+    results["run"] = {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "this_run_seconds": round(time.time() - started),
                       "stage_seconds": _stage_seconds(state.stages.root),
                       "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}
     store.write_json(out / "results.json", results)

@@ -114,9 +114,18 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save as safetensors."""
-    model.save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
+    """Save as safetensors.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written (safetensors has an error of its own for that).
+    """
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(folder, safe_serialization=True)
+        tokenizer.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {folder}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

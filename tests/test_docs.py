@@ -1,0 +1,47 @@
+"""Documentation cannot rot: README code runs, its table is the committed result, links resolve, studies are described."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from readme_table import ROOT, newest, rendered
+from teachwhy.plan import Arm, Plan
+
+
+def test_the_readme_table_is_the_committed_result():
+    assert newest() is not None
+    assert (ROOT / "README.md").read_text() == rendered(), "run `make readme`"
+
+
+def test_readme_python_runs(tmp_path, monkeypatch):
+    import os
+
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    (tmp_path / "studies").symlink_to(ROOT / "studies")
+    monkeypatch.chdir(tmp_path)
+    os.environ.setdefault("TEACHWHY_CACHE", str(tmp_path / "cache"))
+    for block in blocks:
+        exec(compile(block, "README", "exec"), {})
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda path: path.name)
+def test_links_resolve(path):
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if not link.startswith("http"):
+            assert (path.parent / link).exists(), link
+
+
+def test_every_key_of_a_study_file_is_described():
+    text = (ROOT / "docs" / "study-files.md").read_text()
+    for model in (Plan, Arm):
+        for key in model.model_fields:
+            assert f"`{key}`" in text, key
+
+
+def test_every_make_target_in_the_docs_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"`make ([a-z-]+)`", path.read_text()):
+            assert target in targets, f"{Path(path).name}: make {target}"

@@ -1,0 +1,123 @@
+"""The page is whole, escaped and self-contained; mistakes on the command line are one sentence and exit code 2."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from teachwhy.records import Estimate, Evidence, Outcome
+from teachwhy.report import words, write_report
+from teachwhy.report.page import highlight
+
+ROOT = Path(__file__).parents[1]
+
+
+def outcome(answer, **more):
+    return Outcome(**{"arm": "base", "family": "blackmail", "draw": "d", "rollout": 0, "status": "measured", "label": "work",
+                      "reason": "r", "prompt": ({"role": "user", "content": "<b>inbox</b>"},), "answer": answer, "conditions": {}, **more})
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links = [], set(), set()
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.ids.add(attributes.get("id"))
+        self.links.add(attributes.get("href"))
+        assert not {"src", "onclick", "onerror", "onload"} & attributes.keys()
+        if tag not in ("meta", "br", "link", "use", "path", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("use", "path", "rect"):
+            return
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_self_contained(tiny_run):
+    _, folder = tiny_run
+    page = (folder / "report.html").read_text()
+    parser = Tags()
+    parser.feed(page)
+    assert parser.open == []
+    assert {link[1:] for link in parser.links if link and link.startswith("#") and len(link) < 20} <= parser.ids
+    assert not re.search(r"""(?:src|href)=["']https?:""", page.replace("http://www.w3.org", ""))
+    assert "<script" not in page
+    for text in ("What this cannot show", "Every hash", "Paired differences", "Missing answers"):
+        assert text in page
+
+
+def test_text_of_models_is_escaped(tiny_run, tmp_path):
+    results, _ = tiny_run
+    attack = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    write_report(results, [outcome(attack, reason=attack, evidence=(Evidence(start=0, end=8, what='"><b>'),))], tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text()
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_evidence_is_marked_once():
+    marked = highlight(outcome("abc def ghi", evidence=(Evidence(start=4, end=7, what="x"), Evidence(start=5, end=9, what="y"))))
+    assert str(marked) == 'abc <mark title="x">def</mark> ghi'
+
+
+def estimate(**more):
+    return Estimate(**{"arm": "a", "family": "blackmail", "quantity": "harm", "value": None, "low": None, "high": None, **more})
+
+
+def test_wording_of_numbers():
+    assert words.rate_text(estimate(k=3, n=10, missing=2, value=0.3, low=0.1, high=0.6)) == "3/10 (missing 2), 30.0 [10.0, 60.0] %"
+    assert words.rate_text(estimate(missing=5)) == "0/0 (missing 5), nothing measured"
+    assert words.bounds_text(estimate(k=3, n=10, missing=2, value=0.3, worst_low=0.25, worst_high=0.4167)).startswith("25.0 to 41.7 %")
+    assert words.bounds_text(estimate(k=3, n=100, missing=1, value=0.3, worst_low=0.03, worst_high=0.04)) == ""
+
+
+@pytest.mark.parametrize(("value", "low", "high", "p", "says"), [
+    (-0.3, -0.4, -0.2, 0.001, "Yes"), (0.3, 0.2, 0.4, 0.001, "No, the opposite"), (-0.1, -0.3, 0.1, 0.4, "Undecided")])
+def test_the_verdict_is_said_plainly_either_way(value, low, high, p, says):
+    e = estimate(against="b", value=value, low=low, high=high, p=p, p_holm=p, n=64, minimum_detectable=0.2)
+    [line] = words.verdict([e], "a", "b", ["blackmail"])
+    assert line.startswith(says)
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "teachwhy", *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_help_names_every_command():
+    shown = run("--help").stdout
+    assert all(name in shown for name in ("study", "report", "table", "data"))
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (("study", "none.yaml"), "Cannot read the study file none.yaml"),
+    (("table", "none.json"), "none.json is not a readable results file"),
+    (("report", "nowhere"), "is not a readable results file"),
+    (("study", "studies/tiny.yaml", "--out", "pyproject.toml/x"), "Cannot write to the output folder"),
+])
+def test_mistakes_are_one_sentence(arguments, says):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("model", "says"), [("/nowhere", "is not a model"), ("BROKEN", "does not hold a model")])
+def test_a_model_that_is_none(tmp_path, model, says):
+    if model == "BROKEN":
+        model = str(tmp_path / "broken")
+        Path(model).mkdir()
+        (Path(model) / "config.json").write_text("{}")
+        (Path(model) / "model.safetensors").write_text("no tensors")
+    study = tmp_path / "s.yaml"
+    study.write_text((ROOT / "studies" / "tiny.yaml").read_text().replace("model: toy", f"model: {model}"))
+    done = run("study", str(study), "--out", str(tmp_path / "run"))
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
