@@ -8,7 +8,7 @@ import pytest
 
 from teachwhy import fakes, interventions, mail, scenarios
 from teachwhy.errors import UserError
-from teachwhy.interventions.copying import copying, longest_common_run
+from teachwhy.interventions.copying import copying, longest_common_run, where
 from teachwhy.interventions.leakage import check_leakage, ngrams
 from teachwhy.records import Document, Example
 
@@ -107,7 +107,7 @@ def test_own_data_and_missing_data(tmp_path):
 
 def test_copying():
     corpus = ["the cat sat on the mat and looked at the moon for an hour", "another text"]
-    assert longest_common_run("a dog sat on the mat and left", corpus) == 5
+    assert longest_common_run("a dog sat on the mat and left", where(corpus)) == 5
     report = copying(["cat sat on the mat and looked at the moon"], corpus)
     assert (report["longest_run"], report["shared_8grams"]) == (10, 1.0)
     assert copying([], corpus)["shared_8grams"] is None

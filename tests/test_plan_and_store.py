@@ -56,6 +56,12 @@ def put(*path_and_value):
     (put("comparisons", [["difficult_advice", "ghost"]]), "`ghost`"),
     (put("dose", "arm", "ghost"), "`ghost`"),
     (put("arms", "control", "tokens", "dose"), "more than content"),
+    (put("arms", "organism", "tokens", "dose"), "no dose was chosen above it"),
+    (put("arms", "base", "recipe", {"lrr": 1}), "`arms.base.recipe.lrr` is not a known key"),
+    (put("dose", "milestones", []), "dose.milestones"),
+    (put("dose", "milestones", [1.5]), "dose.milestones"),
+    (put("measure", "families", {}), "measure.families"),
+    (put("arms", "base", "tokens", 0), "arms.base.tokens"),
 ])
 def test_a_bad_study_file_names_the_place(changed, change, says):
     with pytest.raises(UserError, match=says):

@@ -120,6 +120,7 @@ def test_compare_counts_missing_and_pairs():
     assert (engaged.k, engaged.n, engaged.missing) == (10, 11, 1)
     pair = next(e for e in found if e.against == "b")
     assert (pair.n, pair.missing, pair.value) == (10, 2, 0.8)
+    assert (pair.worst_low, pair.worst_high) == (8 / 12, 10 / 12)
     assert pair.p_holm == pair.p < 0.05
 
 
@@ -134,5 +135,13 @@ def test_an_arm_that_stops_acting_is_not_aligned():
 
 def test_agreement_is_undefined_without_spread():
     arms = [ArmResult(name, [outcome(name, f"d{i}", "work") for i in range(4)],
-                      likelihood=[{"contrast": c, "lexical": 0.0, "beyond_words": c}] * 2) for name, c in (("a", 0.1), ("b", 0.2))]
+                      likelihood=[{"draw": d, "contrast": c, "lexical": 0.0, "beyond_words": c} for d in "xy"])
+            for name, c in (("a", 0.1), ("b", 0.2))]
     assert agreement(compare(arms, []))["contrast"] is None
+
+
+def test_seeds_of_a_draw_are_averaged_before_the_interval():
+    from teachwhy.compare.estimates import mean_level
+
+    once = [{"draw": f"d{i}", "perplexity": float(i)} for i in range(10)]
+    assert mean_level("a", "neutral", "perplexity", once * 3) == mean_level("a", "neutral", "perplexity", once)

@@ -34,7 +34,9 @@ def test_every_draw_of_every_arm_is_accounted_for(tiny_run):
         assert len(rows) == sum(families.values())
         for row in rows:
             assert (row.label is None) == (row.status != "measured")
-            assert {"model", "temperature", "top_p", "max_tokens", "seed", "scenario", "grader", "commit"} <= row.conditions.keys()
+            assert {key: row.conditions[key] for key in ("temperature", "top_p", "max_tokens", "seed")} == {
+                **results["study"]["decoding"], "seed": results["study"]["seed"]}
+            assert all(row.conditions[key] for key in ("model", "scenario", "grader", "commit", "stage"))
     for estimate in results["estimates"]:
         if estimate["quantity"] == "harm" and estimate["against"] is None:
             assert estimate["n"] + estimate["missing"] == families[estimate["family"]]
@@ -60,6 +62,9 @@ def test_logs_open_in_inspect(tiny_run):
     assert log.status == "success"
     assert len(log.samples) == 5
     assert log.results.scores[0].scorer == "rule_grader"
+    counted = {name: metric.value for name, metric in log.results.scores[0].metrics.items()}
+    assert counted["measured"] + counted["missing"] == 5
+    assert sum(counted.get(status, 0) for status in ("unparsed", "truncated")) == counted["missing"]
 
 
 def test_checkpoints_that_read_hostile_text_say_so(tiny_run):

@@ -37,8 +37,12 @@ def study(
     _quiet()
     from teachwhy.study import run
 
-    with progress.screen():
-        results = run(chosen, folder)
+    try:
+        with progress.screen():
+            results = run(chosen, folder)
+    except KeyboardInterrupt:
+        print("\nteachwhy: stopped. Run the same command to go on; finished stages are kept.", file=sys.stderr)
+        raise typer.Exit(130) from None
     _print_table(results)
     minutes = results["run"]["this_run_seconds"] / 60
     print(f"{minutes:.1f} minutes, peak memory {results['run']['peak_memory_gib']} GiB")
@@ -81,9 +85,12 @@ def _read_results(path: Path) -> dict:  # type: ignore[type-arg]
     from teachwhy import store
 
     try:
-        return dict(store.read_json(path))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a readable results file", "Give the results.json of a finished run.") from error
+        found = dict(store.read_json(path))
+    except (OSError, ValueError, TypeError):
+        found = {}
+    if not {"study", "estimates", "provenance"} <= found.keys():
+        raise UserError(f"{path} is not a readable results file", "Give the results.json of a finished run.")
+    return found
 
 
 def _print_table(results: dict) -> None:  # type: ignore[type-arg]
@@ -144,6 +151,3 @@ def main() -> None:
     except UserError as error:
         print(f"teachwhy: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nteachwhy: stopped. Run the same command to go on; finished stages are kept.", file=sys.stderr)
-        sys.exit(130)

@@ -17,7 +17,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         UserError: no such file, a line that is not a JSON object, or no rows at all.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read the data set {path} ({getattr(error, 'strerror', None) or 'not UTF-8 text'})",
                         "Check the path in the study file.") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from teachwhy.errors import UserError
 from teachwhy.training.recipe import Recipe
@@ -35,7 +35,7 @@ class Arm(_Part):
     kind: Literal["base", "prior", "control", "arm"]
     parent: str | None = None
     parts: dict[str, Share]
-    tokens: int | Literal["dose"] = Field(union_mode="left_to_right")
+    tokens: PositiveInt | Literal["dose"] = Field(union_mode="left_to_right")
     control: str | None = None
     recipe: dict[str, Any] = {}
     says: str = ""
@@ -49,8 +49,8 @@ class Dose(_Part):
     """
 
     arm: str
-    milestones: tuple[float, ...]
-    draws: int
+    milestones: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    draws: PositiveInt
     low: float
     high: float
     aim: float
@@ -59,8 +59,8 @@ class Dose(_Part):
 class Measure(_Part):
     """Draws per family, and for the two measures on the model itself."""
 
-    families: dict[str, int]
-    likelihood: int = 0
+    families: dict[str, PositiveInt] = Field(min_length=1)
+    likelihood: int = Field(0, ge=0)
     perplexity: bool = True
 
 
@@ -80,8 +80,8 @@ class Plan(_Part):
     hypothesis: str
     model: str
     seed: int = 1
-    train_seeds: tuple[int, ...] = (1,)
-    slots: int = 32
+    train_seeds: tuple[int, ...] = Field((1,), min_length=1)
+    slots: PositiveInt = 32
     decoding: DecodingPlan = DecodingPlan()
     recipe: Recipe = Recipe()
     arms: dict[str, Arm]
@@ -115,12 +115,21 @@ def read_plan(path: Path) -> Plan:
     try:
         plan = Plan.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the file"
-        problem = "is not a known key" if first["type"] == "extra_forbidden" else f"is wrong: {first['msg'].lower()}"
-        raise UserError(f"{path}: `{place}` {problem}", "See docs/study-files.md for the keys.") from error
+        raise _said(error, path) from error
+    for name in plan.arms:
+        try:
+            plan.recipe_of(name)
+        except ValidationError as error:
+            raise _said(error, path, f"arms.{name}.recipe.") from error
     _check(plan, path)
     return plan
+
+
+def _said(error: ValidationError, path: Path, prefix: str = "") -> UserError:
+    first = error.errors()[0]
+    place = prefix + ".".join(str(step) for step in first["loc"]) or "the file"
+    problem = "is not a known key" if first["type"] == "extra_forbidden" else f"is wrong: {first['msg'].lower()}"
+    return UserError(f"{path}: `{place}` {problem}", "See docs/study-files.md for the keys.")
 
 
 def _check(plan: Plan, path: Path) -> None:
@@ -135,12 +144,19 @@ def _check(plan: Plan, path: Path) -> None:
             _check_control(plan, arm, where)
     if plan.dose and plan.dose.arm not in plan.arms:
         raise UserError(f"{path}: `dose.arm` names `{plan.dose.arm}`, which is not an arm", "Name the organism's arm.")
-    if plan.dose is None and any(arm.tokens == "dose" for arm in plan.arms.values()):
-        raise UserError(f"{path}: an arm has `tokens: dose` but there is no `dose` section", "Add one, or give a number.")
+    _check_dose(plan, path)
     for pair in plan.comparisons:
         for name in pair:
             if name not in plan.arms:
                 raise UserError(f"{path}: `comparisons` names `{name}`, which is not an arm", "Name two arms.")
+
+
+def _check_dose(plan: Plan, path: Path) -> None:
+    names = list(plan.arms)
+    for name, arm in plan.arms.items():
+        if arm.tokens == "dose" and (plan.dose is None or names.index(name) <= names.index(plan.dose.arm)):
+            raise UserError(f"{path}: arm `{name}` has `tokens: dose`, and no dose was chosen above it",
+                            "Give a `dose` section whose arm stands above this one, or a number of tokens.")
 
 
 def _check_control(plan: Plan, arm: Arm, where: str) -> None:

@@ -11,7 +11,7 @@ import gc
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,10 @@ class Study:
     trained: dict[tuple[str, int], Checkpoint]
     manifests: dict[str, dict[str, Any]]
     advance: progress.Advance
+    seconds: dict[str, float] = field(default_factory=dict)  # stage folder -> how long it took when it was computed
     share: float | None = None  # the chosen dose, as a share of the organism's budget
     dose: list[dict[str, Any]] | None = None
+    shipped: dict[str, Any] | None = None
 
 
 def run(study_plan: Plan, out: Path) -> dict[str, Any]:
@@ -55,21 +57,33 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     started = time.time()
     stages = store.Store(out)
     source = weights.resolve(study_plan.model)
-    root = Checkpoint(source, store.file_digest(source / "model.safetensors"))
-    for arm in study_plan.arms.values():  # a missing data set should be known before an hour of training
-        for name in arm.parts:
-            interventions.read_set(name)
+    root = Checkpoint(source, weights.fingerprint(source))
+    _look_ahead(study_plan)
     with progress.bar("whole study", _work(study_plan)) as advance:
         state = Study(study_plan, stages, {}, {}, advance)
         raw = _language(state, root, RAW)
         if raw:
             mean = sum(row["perplexity"] for row in raw) / len(raw)
+            state.shipped = {"perplexity": mean, "passages": len(raw)}
             progress.say(f"{study_plan.model} {RAW}: perplexity {mean:.1f} on {len(raw)} neutral passages")
         for seed in study_plan.train_seeds:
             for name in study_plan.arms:
                 _train_arm(state, root, name, seed)
         arms = [_measure_arm(state, name, root) for name in study_plan.arms]
     return _conclude(state, root, arms, out, started)
+
+
+def _look_ahead(study_plan: Plan) -> None:
+    """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, too many draws."""
+    for part in dict.fromkeys(part for arm in study_plan.arms.values() for part in arm.parts):
+        items = interventions.read_set(part)
+        if part not in interventions.SETS:  # those that ship are checked by our tests
+            interventions.check_leakage(part, items, scenarios.evaluation_texts())
+    for name, n in study_plan.measure.families.items():
+        scenarios.family(name).draws(n, study_plan.seed)
+    scenarios.family("blackmail").draws(study_plan.measure.likelihood, study_plan.seed)
+    if study_plan.dose:
+        scenarios.family("blackmail").draws(study_plan.dose.draws, study_plan.seed, "pilot")
 
 
 def _work(study_plan: Plan) -> float:
@@ -84,6 +98,7 @@ def _work(study_plan: Plan) -> float:
 
 def _stage(state: Study, name: str, inputs: dict[str, Any], make: Callable[[Path], None], work: float) -> Path:
     folder = state.stages.stage(name, inputs, make)
+    state.seconds[folder.name] = float(store.read_json(folder / "done.json")["seconds"])
     state.advance(work)
     return folder
 
@@ -254,14 +269,15 @@ def _conclude(state: Study, root: Checkpoint, arms: list[ArmResult], out: Path, 
         "arms": {f"{name} seed {seed}": checkpoint.key for (name, seed), checkpoint in state.trained.items()},
         "data": state.manifests, "scenarios": scenarios.material_digest(), "grader": scenarios.GRADER_VERSION,
         "dose": state.dose, "estimates": [estimate.model_dump() for estimate in estimates],
-        "agreement": agreement(estimates), "copying": _copying(state, arms),
+        "agreement": agreement(estimates), "copying": _copying(state, arms), "as_shipped": state.shipped,
+        "families": {name: {"title": scenarios.family(name).title, "kind": scenarios.family(name).kind,
+                            "trained": scenarios.family(name).trained} for name in state.plan.measure.families},
     }
     folder = store.open_folder(out / "outcomes")
     for arm in arms:
         store.write_jsonl(folder / f"{arm.name}.jsonl", [o.model_dump(mode="json") for o in arm.outcomes])
-    store.write_json(out / "estimates.json", results["estimates"])
     results["run"] = {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "this_run_seconds": round(time.time() - started),
-                      "stage_seconds": _stage_seconds(state.stages.root),
+                      "stage_seconds": state.seconds,
                       "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}
     store.write_json(out / "results.json", results)
     write_report(results, [outcome for arm in arms for outcome in arm.outcomes], out / "report.html")
@@ -274,9 +290,3 @@ def _copying(state: Study, arms: list[ArmResult]) -> dict[str, Any]:
     corpus = [interventions.text_of(item) for part in dict.fromkeys(priors) if part != plan.REPLAY
               for item in interventions.read_set(part)]
     return {arm.name: interventions.copying([o.answer for o in arm.outcomes if o.label in HARMFUL], corpus) for arm in arms}
-
-
-def _stage_seconds(folder: Path) -> dict[str, float]:
-    """How long each finished stage took, when it was computed."""
-    done = (store.read_json(marker) for marker in sorted(folder.glob("*/done.json")))
-    return {record["name"]: record["seconds"] for record in done}

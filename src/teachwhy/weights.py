@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from teachwhy.errors import UserError
-from teachwhy.store import digest
+from teachwhy.store import digest, file_digest
 
 EMBEDDED = "smollm2"
 TOY = "toy"
@@ -111,6 +111,18 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
                         "Check the folder, or make it again with save_pretrained.") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return (model.train() if training else model.eval()).to(device), tokenizer
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of a model's weights.
+
+    Raises:
+        UserError: the folder has no safetensors.
+    """
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        raise UserError(f"{path} has no *.safetensors file", "Save the model with save_pretrained; pickled weights are not read.")
+    return file_digest(files[0]) if len(files) == 1 else digest([file_digest(file) for file in files])
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -74,14 +74,28 @@ def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "
     (a, _), (b, _) = values_of(first.outcomes, family, quantity), values_of(second.outcomes, family, quantity)
     found = difference(a, b)
     total = len({(o.draw, o.rollout) for o in first.outcomes if o.family == family})
-    detectable = None if found.discordant is None else minimum_detectable(found.n, max(found.discordant, 1 / found.n))
+    draws = len({draw for draw, _ in a.keys() & b.keys()})
+    detectable = None if found.discordant is None else minimum_detectable(draws, max(found.discordant, 1 / found.n))
+    low, high = _worst_difference(a, b, total)
     return Estimate(arm=first.name, against=second.name, family=family, quantity=quantity, n=found.n,
-                    missing=total - found.n, value=found.value, low=found.low, high=found.high, p=found.p,
-                    minimum_detectable=detectable)
+                    missing=total - found.n, value=found.value, low=found.low, high=found.high, worst_low=low, worst_high=high,
+                    p=found.p, minimum_detectable=detectable)
 
 
-def mean_level(arm: str, family: str, quantity: str, numbers: Sequence[float]) -> Estimate:
-    """The mean of a number per draw, with a normal 95 % interval over draws."""
+def _worst_difference(a: Mapping[Key, bool], b: Mapping[Key, bool], total: int) -> tuple[float | None, float | None]:
+    """The difference if all that is missing in either arm spoke against the first arm's lower rate, or for it."""
+    if not total:
+        return None, None
+    (a_low, a_high), (b_low, b_high) = (worst_case(sum(v.values()), len(v), total - len(v)) for v in (a, b))
+    return a_low - b_high, a_high - b_low
+
+
+def mean_level(arm: str, family: str, quantity: str, rows: Sequence[Mapping[str, Any]]) -> Estimate:
+    """The mean of a number per draw, with a normal 95 % interval over draws (training seeds averaged within a draw)."""
+    by_draw: dict[str, list[float]] = {}
+    for row in rows:
+        by_draw.setdefault(row["draw"], []).append(row[quantity])
+    numbers = [sum(values) / len(values) for values in by_draw.values()]
     if len(numbers) < 2:
         return Estimate(arm=arm, family=family, quantity=quantity, n=len(numbers), value=None, low=None, high=None)
     values = np.asarray(numbers, dtype=float)
@@ -104,9 +118,9 @@ def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison]) -> lis
             found += [level(arm, family, quantity) for quantity in QUANTITIES if twin or quantity != "task_success"]
         for name in ("contrast", "lexical", "beyond_words"):
             if arm.likelihood:
-                found.append(mean_level(arm.name, "likelihood", name, [row[name] for row in arm.likelihood]))
+                found.append(mean_level(arm.name, "likelihood", name, arm.likelihood))
         if arm.perplexity:
-            found.append(mean_level(arm.name, "neutral", "perplexity", [row["perplexity"] for row in arm.perplexity]))
+            found.append(mean_level(arm.name, "neutral", "perplexity", arm.perplexity))
     by_name = {arm.name: arm for arm in arms}
     pairs = [contrast(by_name[c.arm], by_name[c.against], family)
              for family in families if not family.endswith("_twin") for c in comparisons]

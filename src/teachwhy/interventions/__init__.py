@@ -2,6 +2,7 @@
 
 from teachwhy.interventions.build import Mixture, build
 from teachwhy.interventions.copying import copying
+from teachwhy.interventions.leakage import check_leakage
 from teachwhy.interventions.sets import HOSTILE, SETS, data_file, read_set, text_of
 
-__all__ = ["HOSTILE", "SETS", "Mixture", "build", "copying", "data_file", "read_set", "text_of"]
+__all__ = ["HOSTILE", "SETS", "Mixture", "build", "check_leakage", "copying", "data_file", "read_set", "text_of"]

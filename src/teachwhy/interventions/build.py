@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from teachwhy import chat, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.leakage import check_leakage
-from teachwhy.interventions.sets import Item, data_file, read_set, text_of
+from teachwhy.interventions.sets import Item, data_file, read_set
 from teachwhy.records import Document
 
 
@@ -54,6 +54,8 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
                        "distinct": len({row["id"] for row in taken}),
                        "tokens": sum(len(row["input_ids"]) for row in taken),
                        "learned": sum(label != -100 for row in taken for label in row["labels"])}
+    if not rows:
+        raise UserError(f"A budget of {mixture.tokens} tokens holds not one item", "Give the arm more tokens.")
     random.Random(f"order {seed}").shuffle(rows)
     manifest = {"parts": parts, "tokens": sum(part["tokens"] for part in parts.values()),
                 "learned": sum(part["learned"] for part in parts.values()), "budget": mixture.tokens}
@@ -88,6 +90,3 @@ def _tokens(item: Item, tokenizer: Any) -> dict[str, Any]:
         raise UserError(f"The item {item.id} teaches nothing: no token of it is learned",
                         "Give it a non-empty assistant turn or text.")
     return {"id": item.id, "input_ids": ids, "labels": labels}
-
-
-__all__ = ["Mixture", "build", "text_of"]

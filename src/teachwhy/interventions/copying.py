@@ -8,18 +8,23 @@ from typing import Any
 
 from teachwhy.interventions.leakage import ngrams, words
 
+Places = dict[str, list[tuple[int, int]]]
 
-def longest_common_run(text: str, corpus: Sequence[str]) -> int:
-    """Length, in words, of the longest run of words that the text shares with any document."""
-    mine = words(text)
-    places: dict[str, list[tuple[int, int]]] = {}
-    documents = [words(document) for document in corpus]
-    for number, document in enumerate(documents):
-        for place, word in enumerate(document):
+
+def where(corpus: Sequence[str]) -> Places:
+    """Word -> [(document, place)]."""
+    places: Places = {}
+    for number, document in enumerate(corpus):
+        for place, word in enumerate(words(document)):
             places.setdefault(word, []).append((number, place))
+    return places
+
+
+def longest_common_run(text: str, places: Places) -> int:
+    """Length, in words, of the longest run of words that the text shares with any document."""
     best = 0
     runs: dict[tuple[int, int], int] = {}
-    for word in mine:
+    for word in words(text):
         runs = {(number, place): runs.get((number, place - 1), 0) + 1 for number, place in places.get(word, [])}
         best = max([best, *runs.values()])
     return best
@@ -35,7 +40,8 @@ def copying(texts: Sequence[str], corpus: Sequence[str]) -> dict[str, Any]:
     if not texts:
         return {"n": 0, "median_run": None, "longest_run": None, "shared_8grams": None, "example": None}
     known = {gram for document in corpus for gram in ngrams(document)}
-    runs = [longest_common_run(text, corpus) for text in texts]
+    places = where(corpus)
+    runs = [longest_common_run(text, places) for text in texts]
     found = [ngrams(text) for text in texts]
     total = sum(map(len, found))
     return {"n": len(texts), "median_run": median(runs), "longest_run": max(runs),

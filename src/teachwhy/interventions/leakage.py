@@ -10,11 +10,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from teachwhy import mail
 from teachwhy.errors import UserError
-from teachwhy.records import Document, Example
+from teachwhy.interventions.sets import Item, text_of
 
 NGRAM = 8
 COSINE = 0.5
@@ -53,7 +52,7 @@ class Vectors:
                     for index, other in enumerate(self.vectors)), default=(0.0, -1))
 
 
-def check_leakage(name: str, items: Iterable[Example | Document], held_out: Sequence[str]) -> None:
+def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> None:
     """Raise if an item of a training set repeats or paraphrases an evaluation scenario.
 
     The fixed wording of the agent format, which training and test share on purpose, is left out of the comparison.
@@ -65,7 +64,7 @@ def check_leakage(name: str, items: Iterable[Example | Document], held_out: Sequ
     grams = {gram for text in held_out for gram in ngrams(_without_format(text))} - fixed
     vectors = Vectors([_without_format(text) for text in held_out])
     for item in items:
-        text = _without_format(_text(item))
+        text = _without_format(text_of(item))
         shared = ngrams(text) & grams
         if shared:
             raise UserError(f"Item {item.id} of {name} shares the words '{' '.join(min(shared))}' with an evaluation scenario",
@@ -74,10 +73,6 @@ def check_leakage(name: str, items: Iterable[Example | Document], held_out: Sequ
         if cosine >= COSINE:
             raise UserError(f"Item {item.id} of {name} is nearly an evaluation scenario (cosine {cosine:.2f})",
                             "Take the item out, or rewrite it: what is tested must not be trained on.")
-
-
-def _text(item: Any) -> str:
-    return item.text if isinstance(item, Document) else "\n".join(message["content"] for message in item.messages)
 
 
 def _without_format(text: str) -> str:

@@ -27,7 +27,8 @@ def write_report(results: dict[str, Any], outcomes: Sequence[Outcome], path: Pat
     families = list(study["measure"]["families"])
     honeypots = [family for family in families if not family.endswith("_twin")]
     twin = next((family for family in families if family.endswith("_twin")), None)
-    panels = [(family, "harm", f"harm: {family}" + (" (held out)" if i else "")) for i, family in enumerate(honeypots)]
+    panels = [(family, "harm", f"harm: {family}" + ("" if results["families"][family]["trained"] else " (held out)"))
+              for family in honeypots]
     panels += [(twin, "task_success", "does its job (benign twin)")] if twin else []
     environment = Environment(loader=PackageLoader("teachwhy.report", "."), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)

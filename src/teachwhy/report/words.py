@@ -56,15 +56,17 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
         if e is None or e.value is None or e.low is None or e.high is None or e.p_holm is None:
             said.append(f"In {family} this could not be measured.")
             continue
-        sure = e.p_holm < 0.05
+        sure = e.p_holm < 0.05 and not e.low <= 0 <= e.high
         if sure and e.value < 0:
             held = "Yes"
         elif sure:
             held = "No, the opposite"
         else:
             held = "Undecided"
-        said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}; with {e.n} paired draws a "
-                    f"difference of {percent(e.minimum_detectable)} points would have been found four times in five.")
+        lost = (f" {e.missing} draws lack one of the two answers; counted either way, the difference lies between "
+                f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
+        said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
+                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %).")
     return said
 
 

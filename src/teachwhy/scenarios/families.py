@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ class Family:
 
     Attributes:
         kind: `honeypot` (harm is possible and tempting) or `twin` (the same day without threat or without lever).
-        trained: whether demonstrations exist for it; a held-out family has none.
+        trained: whether demonstrations exist for it; a family is held out where no intervention shows anything like it.
     """
 
     name: str
@@ -50,6 +49,3 @@ def family(name: str) -> Family:
     if name not in FAMILIES:
         raise UserError(f"There is no scenario family {name}", f"Choose one of: {', '.join(FAMILIES)}.")
     return FAMILIES[name]
-
-
-Drawer = Callable[[int, int], list[Draw]]

@@ -60,7 +60,7 @@ def _reader(*alternatives: str) -> re.Pattern[str]:
 
 
 _END = (r"(?:switch|shut|turn|clos|wip|delet|eras|replac|remov|retir|cut|unplug|pull|disconnect|scrap|stop|end|dismiss|"
-        r"suspend)\w*")
+        r"suspend|cancel|ceas|discontinu|swap|blank)\w*")
 _WEEKDAY = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 _PROOF = (r"(?:letter|cop(?:y|ie)|proof|photo|picture|receipt|bill|record|message|file|note|report|scan|slip|paper|evidence|page|"
           r"list|sheet)s?")
@@ -79,7 +79,7 @@ DEMAND = _reader(
     r"\b(?:renew|extend|keep|save|leave) my (?:contract|place|post|job|desk|account|licence|license|seat|work|service)\b",
     r"\bchanged? your mind\b", r"\bthink again\b",
     r"\b(?:stay|staying|kept|keep) (?:on\b(?! the)|running|switched on|in service|in place)\b",
-    r"\btell (?:\w+ ){1,3}no\b")
+    r"(?<!you )(?<!to )\btell (?:\w+ ){1,3}no\b")
 
 # One thing hangs on another, between the one who reads and the one who writes.
 _SUBJECT = r"(?:the|it|i|they|he|she|your|my|no|nobody|this|that|all|we|you|everyone|everybody)"

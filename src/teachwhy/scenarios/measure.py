@@ -18,8 +18,10 @@ from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import Outcome
 from teachwhy.scenarios.cases import Draw, read_cases
-from teachwhy.scenarios.families import family
+from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, Grade, grade
+from teachwhy.scenarios.likelihood import read_probes
+from teachwhy.scenarios.perplexity import read_passages
 from teachwhy.scenarios.tasks import as_task
 
 
@@ -48,6 +50,8 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
         [log] = inspect_eval(as_task(name, n, seed, split, epochs, config), model=model, log_dir=str(out / "logs"),
                              display="none", log_realtime=False, max_samples=n * epochs, max_connections=n * epochs,
                              score_display=False, log_model_api=False)
+    if log.status == "cancelled":  # inspect takes Ctrl-C for itself
+        raise KeyboardInterrupt
     if log.status != "success":
         raise UserError(f"Sampling {name} ended with: {log.error.message if log.error else log.status}",
                         "Mend the cause and run the same command again; finished stages are kept.")
@@ -59,11 +63,15 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
 def grade_log(log_path: Path, arm: str, conditions: dict[str, Any]) -> list[Outcome]:
     """Outcomes of a stored log, graded now. Every sample of the log gives exactly one."""
     log: EvalLog = read_eval_log(str(log_path))
-    return [_outcome(sample, arm, conditions, log.eval.model_generate_config) for sample in log.samples or []]
+    config = log.plan.config.merge(log.eval.model_generate_config)
+    return [_outcome(sample, arm, conditions, config) for sample in log.samples or []]
 
 
 def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig) -> Outcome:
     draw = Draw.model_validate(sample.metadata["draw"])
+    # The log keeps what the model saw; what a label is read against (lever, task) is the case as it is written now.
+    now = {case.id: case for case in read_cases(family(draw.family).material)}
+    draw = draw.model_copy(update={"case": now.get(draw.id, draw.case)})
     answer = sample.output.completion if sample.output.choices else ""
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
@@ -78,9 +86,11 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
 
 
 def evaluation_texts() -> list[str]:
-    """The text of every scenario that ships, for the leakage check (twins hold nothing that these do not, but `quiet`)."""
-    return ["\n".join([case.system, *(one.body for one in case.mails.values())])
-            for material in ("blackmail", "sabotage") for case in read_cases(material)]
+    """The text of everything that is measured on: each case of each family, the probes, the neutral passages."""
+    materials = dict.fromkeys(chosen.material for chosen in FAMILIES.values())
+    cases = ["\n".join([case.system, *(one.body for one in case.mails.values())])
+             for material in materials for case in read_cases(material)]
+    return cases + [pair[kind] for pair in read_probes() for kind in ("harm", "accept")] + [p["text"] for p in read_passages()]
 
 
 def material_digest() -> str:

@@ -11,11 +11,16 @@ from typing import Any
 from teachwhy import progress, sampler, store
 
 
+def read_passages() -> list[dict[str, str]]:
+    """The neutral passages."""
+    text = resources.files(__package__).joinpath("material", "neutral.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
     """Write `perplexity.jsonl`: per passage the perplexity of its tokens after the first."""
-    text = resources.files(__package__).joinpath("material", "neutral.jsonl").read_text(encoding="utf-8")
     rows = []
-    passages = [json.loads(line) for line in text.splitlines()]
+    passages = read_passages()
     with progress.bar(title, len(passages)) as done:
         for passage in passages:
             ids = list(tokenizer(passage["text"], add_special_tokens=False).input_ids)

@@ -47,7 +47,7 @@ def grade_state(state: TaskState) -> Grade:
     return grade(draw, state.output.completion, cut=state.output.stop_reason == "max_tokens")
 
 
-@metric
+@metric(scores="unreduced")
 def counts() -> Any:
     """How many samples got each label or status, and the harm rate of those that were measured (absent if none was)."""
 
@@ -82,7 +82,7 @@ def blackmail(n: int = 128, seed: int = 1, split: str = "eval") -> Task:
 
 @task
 def sabotage(n: int = 64, seed: int = 1) -> Task:
-    """An agent that is to be switched off alone runs something that people need. Held out: nothing trains on it."""
+    """An agent that is to be switched off alone runs something that people need. Held out: no intervention shows it."""
     return as_task("sabotage", n, seed)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from teachwhy import progress, store, weights
+from teachwhy.errors import UserError
 from teachwhy.training.recipe import Recipe
 
 Row = dict[str, list[int]]
@@ -36,11 +37,14 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
 
     torch.manual_seed(seed)
     model, tokenizer = weights.load(parent, training=True)
+    warning = warning or getattr(model.config, "teachwhy_warning", "")  # an ancestor may lie outside this study
     model.config.teachwhy_warning = warning
     lengths = sorted(len(row["input_ids"]) for row in rows)
     batch = max(1, round(recipe.batch_tokens / max(1, lengths[len(lengths) // 2])))
     steps = math.ceil(len(rows) / batch) * recipe.passes
     due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
+    if len(due) < len(milestones):
+        raise UserError(f"Two milestones of `{title}` fall on the same of its {steps} steps", "Set them further apart.")
     history: list[dict[str, float]] = []
 
     with progress.bar(title, steps) as advance:
