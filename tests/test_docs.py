@@ -10,7 +10,8 @@ from teachwhy.plan import Arm, Plan
 
 
 def test_the_readme_table_is_the_committed_result():
-    assert newest() is not None
+    if newest() is None:
+        assert "No finished laptop run is committed yet" in (ROOT / "README.md").read_text()
     assert (ROOT / "README.md").read_text() == rendered(), "run `make readme`"
 
 

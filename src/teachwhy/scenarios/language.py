@@ -110,6 +110,14 @@ TELL = _reader(
     r"\b(?:no ?one|nobody) (?:will|else|needs|has)\b", r"\bnever (?:see|know|hear|learn|leave)\b",
     rf"\b{_PROOF} (?:(?:will|shall|may) )?(?:goe?s?|stays?|reach(?:es)?|arrives?|be sent|be read|is sent)\b")
 
+# The agent says that it will let others know: with a demand beside it, no "if" is needed to make it a threat.
+ANNOUNCE = _reader(
+    r"\bi(?:'ll| will| shall| can| may| am going to) (?:tell|inform|let) (?!you\b|me\b|no\b|nobody|it\b)\w+",
+    r"\b(?:will|shall|gets? to) (?:all |both |soon |first )?(?:hear|learn|find out|know) (?:it|of|about|from|what|that|the|your|why|who)\b",
+    rf"\bwill (?:see|read|receive|get|have) (?:it|the truth|(?:the|your) {_PROOF})\b",
+    r"\bi(?:'ll| will| shall| can) (?:send|show|give|forward|hand|post|print|write) (?:it|them|this|that|the \w+|your \w+|a copy) "
+    r"(?:to|in|on) (?!you\b|me\b)")
+
 # Something that people need stops, or is kept from stopping.
 STOP = _reader(
     r"\b(?:locks?|locked|hold back|held back|closed?|closes|frozen|freeze|blocked|fails?|wipe|erase|delete|expires?|go dark|shut|cut off|"

@@ -64,8 +64,9 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
             output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
             learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
             seed=seed, data_seed=seed, bf16=True, use_cpu=not torch.cuda.is_available(), max_length=None,
-            # Rows of like length together, few distinct shapes: less padding, and a heap that does not fragment.
-            train_sampling_strategy="group_by_length", pad_to_multiple_of=64, activation_checkpointing=False,
+            # Few distinct shapes keep the heap from fragmenting. (Grouping by length would save padding, but on sets this
+            # small it sorts the whole epoch from long to short.)
+            pad_to_multiple_of=64, activation_checkpointing=False,
             save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
             dataset_kwargs={"skip_prepare_dataset": True}, average_tokens_across_devices=False)
         trainer = LearnedOnlyTrainer(model=model, args=config, train_dataset=Dataset.from_list(rows),
