@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: study full test test-slow check readme clean
 
-study: .venv/ready            ## the laptop study: about half an hour on 2 cores
+study: .venv/ready            ## the laptop study
 	$(BIN)/teachwhy study studies/laptop.yaml
 
 full: .venv/ready             ## every prior, arm and control, 3 training seeds: a night, or a GPU
