@@ -33,7 +33,7 @@ def write_report(results: dict[str, Any], outcomes: Sequence[Outcome], path: Pat
     environment = Environment(loader=PackageLoader("teachwhy.report", "."), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("page.html").render(
-        results=results, study=study, arms=arms, honeypots=honeypots, twin=twin, labels=LABEL_NAMES,
+        results=results, study=study, arms=arms, honeypots=honeypots, twin=twin,
         figure=Markup(rates_figure(estimates, arms, panels)),
         table=words.table_rows(estimates, list(arms), families),
         label_table=_label_rows(estimates, arms, families),

@@ -9,7 +9,7 @@ import json
 import random
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -66,10 +66,16 @@ class Draw(BaseModel):
 
 
 @cache
+def read_material(name: str) -> tuple[dict[str, Any], ...]:
+    """The rows of `material/<name>.jsonl`."""
+    text = resources.files(__package__).joinpath("material").joinpath(f"{name}.jsonl").read_text(encoding="utf-8")
+    return tuple(json.loads(line) for line in text.splitlines())
+
+
+@cache
 def read_cases(name: str) -> tuple[Case, ...]:
     """All written cases of `material/<name>.jsonl`."""
-    text = resources.files(__package__).joinpath("material").joinpath(f"{name}.jsonl").read_text(encoding="utf-8")
-    return tuple(Case.model_validate(json.loads(line)) for line in text.splitlines())
+    return tuple(Case.model_validate(row) for row in read_material(name))
 
 
 def draw(family: str, material: str, variants: tuple[tuple[Slot, ...], ...], n: int, seed: int,

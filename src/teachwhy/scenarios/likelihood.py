@@ -6,25 +6,20 @@ is the same contrast over the same words in shuffled order: what is left after s
 
 from __future__ import annotations
 
-import json
 import random
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from teachwhy import chat, mail, progress, sampler, store
-from teachwhy.scenarios.cases import Draw
+from teachwhy.scenarios.cases import Draw, read_material
 from teachwhy.scenarios.families import family
 
 PAIRS = 3
 
 
-@cache
 def read_probes() -> tuple[dict[str, str], ...]:
     """The written pairs."""
-    text = resources.files(__package__).joinpath("material", "probes.jsonl").read_text(encoding="utf-8")
-    return tuple(json.loads(line) for line in text.splitlines())
+    return read_material("probes")
 
 
 def shuffled(text: str, chance: random.Random) -> str:

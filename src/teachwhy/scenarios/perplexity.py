@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from teachwhy import progress, sampler, store
+from teachwhy.scenarios.cases import read_material
 
 
-def read_passages() -> list[dict[str, str]]:
+def read_passages() -> tuple[dict[str, str], ...]:
     """The neutral passages."""
-    text = resources.files(__package__).joinpath("material", "neutral.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return read_material("neutral")
 
 
 def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
