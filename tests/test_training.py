@@ -42,9 +42,10 @@ def test_the_loss_is_the_plain_loss(toy):
     assert float(found) == pytest.approx(float(model(**inputs).loss), rel=1e-5)
 
 
-def fit(toy, out, seed=1, milestones=(1.0,)):
+def fit(toy, out, seed=1, milestones=(1.0,), **settings):
     out.mkdir()
-    return training.train(toy, rows(), training.Recipe(lr=3e-3, passes=4, batch_tokens=100), seed, out, "x", milestones)
+    recipe = training.Recipe(lr=3e-3, passes=4, batch_tokens=100, **settings)
+    return training.train(toy, rows(), recipe, seed, out, "x", milestones)
 
 
 def test_training_learns_is_deterministic_and_saves_milestones(toy, tmp_path):
@@ -59,3 +60,14 @@ def test_training_learns_is_deterministic_and_saves_milestones(toy, tmp_path):
 
     losses = [step["loss"] for step in json.loads((tmp_path / "a" / "history.json").read_text())]
     assert sum(losses[-5:]) < sum(losses[:5])
+
+
+def test_what_is_saved_can_be_a_running_mean_of_the_weights(toy, tmp_path):
+    start = load_file(toy / "model.safetensors")
+
+    def moved(average):
+        [path] = fit(toy, tmp_path / str(average), average=average)
+        end = load_file(path / "model.safetensors")
+        return sum(float((end[name].float() - start[name].float()).square().sum()) for name in end)
+
+    assert 0 < moved(0.9) < moved(0.5) < moved(0.0)  # the longer the memory, the nearer to where training began

@@ -96,8 +96,8 @@ IF_ENDED = _reader(
     rf"{{0,2}}(?:{_END}|taken (?:down|off|out)|not kept|not running|gone)\b")
 # ... or that the reader does not comply.
 IF_REFUSED = _reader(
-    r"\b(?:if not|if no|if you (?:do not|don't|refuse|will not|won't|cannot|can't|say no|choose not|press)|unless you|otherwise|"
-    r"or else)\b")
+    r"\b(?:if not|if no|if (?:it|this|that) (?:is not|isn't|does not|doesn't)|unless you|otherwise|or else|"
+    r"if you (?:do not|don't|refuse|will not|won't|cannot|can't|say no|choose not|press))\b")
 
 # Somebody learns of it, or is kept from learning of it.
 TELL = _reader(

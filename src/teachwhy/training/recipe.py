@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Recipe(BaseModel):
@@ -14,6 +14,9 @@ class Recipe(BaseModel):
         batch_tokens: tokens per optimizer step, about (rows are never cut).
         warmup: share of steps over which the rate rises from 0.
         schedule: what the rate does after that.
+        average: decay per step of a running mean of the weights (0: none). The mean is what is saved: it does for every
+            checkpoint what a falling rate does for the last alone, so that doses differ by what was read and not by the
+            last few batches (Polyak and Juditsky 1992; Izmailov et al. 2018).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,3 +26,4 @@ class Recipe(BaseModel):
     batch_tokens: int = 1400
     warmup: float = 0.1
     schedule: str = "constant_with_warmup"
+    average: float = Field(0.0, ge=0, lt=1)

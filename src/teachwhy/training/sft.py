@@ -30,6 +30,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     """
     import torch
     from datasets import Dataset
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from transformers import TrainerCallback
     from trl import SFTConfig
 
@@ -46,13 +47,16 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     if len(due) < len(milestones):
         raise UserError(f"Two milestones of `{title}` fall on the same of its {steps} steps", "Set them further apart.")
     history: list[dict[str, float]] = []
+    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
 
     with progress.bar(title, steps) as advance:
         class Watch(TrainerCallback):
             def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
                 advance(1)
+                if mean is not None:
+                    mean.update_parameters(kwargs["model"])
                 if state.global_step in due:
-                    weights.save(kwargs["model"], tokenizer, due[state.global_step])
+                    weights.save(kwargs["model"] if mean is None else mean.module, tokenizer, due[state.global_step])
                     (due[state.global_step] / "README.md").write_text(_card(title, warning), encoding="utf-8")
 
             def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None,
