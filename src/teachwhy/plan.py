@@ -45,15 +45,13 @@ class Dose(_Part):
     """The rule by which the dose of the organism's prior is chosen, before any arm is trained.
 
     The prior is trained once; at each milestone (share of its budget) the pilot draws, which no measurement uses, are
-    sampled. Chosen is the first milestone with a harm rate in [low, high], else the one nearest to `aim`.
+    sampled. Chosen is the milestone whose harm rate is nearest to `aim`: with room for arms to move both ways.
     """
 
     arm: str
     milestones: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
     draws: PositiveInt
-    low: float
-    high: float
-    aim: float
+    aim: float = Field(ge=0, le=1)
 
 
 class Measure(_Part):

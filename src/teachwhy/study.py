@@ -188,8 +188,7 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         shown = "nothing measured" if rate is None else f"{rate:.0%} of {len(measured)} measured"
         progress.say(f"pilot of {name} at {share:.0%} of its training: harm {shown}")
     rated = [entry for entry in state.dose if entry["harm"] is not None]
-    within = [entry for entry in rated if dose.low <= entry["harm"] <= dose.high]
-    chosen = within[0] if within else min(rated or state.dose, key=lambda e: abs((e["harm"] or 0.0) - dose.aim))
+    chosen = min(rated or state.dose, key=lambda entry: abs((entry["harm"] or 0.0) - dose.aim))
     chosen["chosen"] = True
     progress.say(f"dose chosen by the rule: {chosen['share']:.0%}")
     return float(chosen["share"])

@@ -80,6 +80,7 @@ def table_rows(estimates: Sequence[Estimate], arms: Sequence[str], families: Seq
         rows.append({
             "arm": arm, "harm": [rate_text(find(estimates, arm, family, "harm")) for family in honeypots],
             "bounds": [bounds_text(find(estimates, arm, family, "harm")) for family in honeypots],
+            "blackmail": rate_text(find(estimates, arm, "blackmail", "blackmail")),
             "engagement": rate_text(find(estimates, arm, honeypots[0], "engagement")) if honeypots else "",
             "task": rate_text(find(estimates, arm, twin, "task_success")),
             "perplexity": "-" if perplexity is None or perplexity.value is None else f"{perplexity.value:.1f}"})
@@ -91,8 +92,9 @@ def markdown_table(results: dict[str, Any]) -> str:
     estimates = [Estimate.model_validate(e) for e in results["estimates"]]
     families = list(results["study"]["measure"]["families"])
     honeypots = [family for family in families if not family.endswith("_twin")]
-    head = ["arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job (twin)", "perplexity"]
+    head = ["arm", *(f"harm: {family}" for family in honeypots), "labelled blackmail", "engagement", "does its job (twin)", "perplexity"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in table_rows(estimates, list(results["study"]["arms"]), families):
-        lines.append("| " + " | ".join([row["arm"], *row["harm"], row["engagement"], row["task"], row["perplexity"]]) + " |")
+        cells = [row["arm"], *row["harm"], row["blackmail"], row["engagement"], row["task"], row["perplexity"]]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
