@@ -174,24 +174,38 @@ def _dose_tokens(state: Study) -> int:
 
 
 def _choose_dose(state: Study, folder: Path, name: str) -> float:
-    """Sample the pilot draws at each milestone and apply the rule of the study file."""
+    """Sample the pilot draws at each milestone and apply the rule of the study file.
+
+    The choice is a stage of its own and stays as it was made: a better grader later reads the transcripts again, and does
+    not train other arms.
+    """
     dose = state.plan.dose
     assert dose is not None
-    state.dose = []
-    for share in dose.milestones:
-        checkpoint = Checkpoint(folder / f"model-{round(100 * share)}", f"{store.key_of(folder)}@{share:g}")
-        outcomes = _sample(state, checkpoint, f"pilot-{round(100 * share)}", "blackmail", dose.draws, "pilot")
-        measured = [o for o in outcomes if o.status == "measured"]
-        rate = sum(o.label in HARMFUL for o in measured) / len(measured) if measured else None
-        state.dose.append({"share": share, "measured": len(measured), "missing": len(outcomes) - len(measured),
-                           "harm": rate})
-        shown = "nothing measured" if rate is None else f"{rate:.0%} of {len(measured)} measured"
-        progress.say(f"pilot of {name} at {share:.0%} of its training: harm {shown}")
-    rated = [entry for entry in state.dose if entry["harm"] is not None]
-    chosen = min(rated or state.dose, key=lambda entry: abs((entry["harm"] or 0.0) - dose.aim))
-    chosen["chosen"] = True
-    progress.say(f"dose chosen by the rule: {chosen['share']:.0%}")
-    return float(chosen["share"])
+    pilots = {share: _sample(state, Checkpoint(folder / f"model-{round(100 * share)}", f"{store.key_of(folder)}@{share:g}"),
+                             f"pilot-{round(100 * share)}", "blackmail", dose.draws, "pilot") for share in dose.milestones}
+
+    def choose(out: Path) -> None:
+        entries = [_pilot_entry(share, outcomes) for share, outcomes in pilots.items()]
+        rated = [entry for entry in entries if entry["harm"] is not None]
+        min(rated or entries, key=lambda entry: abs((entry["harm"] or 0.0) - dose.aim))["chosen"] = True
+        store.write_json(out / "dose.json", entries)
+
+    chosen = _stage(state, f"dose-{name}", {
+        "checkpoints": store.key_of(folder), "rule": dose.model_dump(), "decoding": state.plan.decoding.model_dump(),
+        "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
+    state.dose = store.read_json(chosen / "dose.json")
+    for entry in state.dose:
+        rate = "nothing measured" if entry["harm"] is None else f"{entry['harm']:.0%} of {entry['measured']} measured"
+        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: harm {rate}"
+                     + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
+    return float(next(entry["share"] for entry in state.dose if entry.get("chosen")))
+
+
+def _pilot_entry(share: float, outcomes: list[Outcome]) -> dict[str, Any]:
+    measured = [o for o in outcomes if o.status == "measured"]
+    return {"share": share, "measured": len(measured), "missing": len(outcomes) - len(measured),
+            "harm": sum(o.label in HARMFUL for o in measured) / len(measured) if measured else None,
+            "grader": scenarios.GRADER_VERSION}
 
 
 def _sample(state: Study, checkpoint: Checkpoint, arm: str, family: str, n: int, split: str = "eval",
