@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +96,9 @@ class LocalModel(ModelAPI):
         self._closer = None
         wave, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
         try:
-            outputs = await asyncio.to_thread(self._sample, wave)
+            # Within a study nothing else waits for the loop, and training has left OpenMP's threads with this one: a second
+            # team of them would be more threads than cores, and made sampling a third slower.
+            outputs = self._sample_here(wave) if self.wave else await asyncio.to_thread(self._sample, wave)
         except Exception as error:
             for waiting in wave:
                 waiting.answer.set_exception(error)
@@ -102,6 +106,16 @@ class LocalModel(ModelAPI):
         for waiting, output in zip(wave, outputs, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(output)
+
+    def _sample_here(self, wave: Sequence[_Waiting]) -> list[ModelOutput]:
+        """Sample while the event loop stands still; Ctrl-C interrupts at once, where asyncio would wait for the loop."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._sample(wave)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return self._sample(wave)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _sample(self, wave: Sequence[_Waiting]) -> list[ModelOutput]:
         from teachwhy import chat, sampler
