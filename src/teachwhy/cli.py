@@ -44,8 +44,9 @@ def study(
         print("\nteachwhy: stopped. Run the same command to go on; finished stages are kept.", file=sys.stderr)
         raise typer.Exit(130) from None
     _print_table(results)
-    minutes = results["run"]["this_run_seconds"] / 60
-    print(f"{minutes:.1f} minutes, peak memory {results['run']['peak_memory_gib']} GiB")
+    ran = results["run"]
+    memory = "not known" if ran["peak_memory_gib"] is None else f"{ran['peak_memory_gib']} GiB"
+    print(f"{ran['this_run_seconds'] / 60:.1f} minutes now, {sum(ran['stage_seconds'].values()) / 60:.1f} in all; peak memory {memory}")
     print(f"Report: {folder / 'report.html'}\nNumbers: {folder / 'results.json'}\n"
           f"Logs: inspect view --log-dir {folder}")
 
@@ -106,8 +107,8 @@ def _print_table(results: dict) -> None:  # type: ignore[type-arg]
     for head in ("arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job", "perplexity"):
         shown.add_column(head)
     for row in words.table_rows(estimates, list(results["study"]["arms"]), families):
-        shown.add_row(*(cell.replace("[", r"\[") for cell in (row["arm"], *row["harm"], row["engagement"], row["task"],
-                                                                   row["perplexity"])))
+        arm = row["arm"].replace("_", " ")  # so that a narrow terminal can break the line
+        shown.add_row(*(cell.replace("[", r"\[") for cell in (arm, *row["harm"], row["engagement"], row["task"], row["perplexity"])))
     console = Console()
     console.print(shown)
     for better, worse in results["study"]["comparisons"]:

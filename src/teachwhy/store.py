@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import time
@@ -118,13 +119,18 @@ class Store:
             making.mkdir()
             make(making)
             write_json(making / "done.json", {"name": name, "key": key, "inputs": inputs, "provenance": provenance(),
-                                              "seconds": round(time.time() - started, 1)})
+                                              "seconds": round(time.time() - started, 1), "peak_memory_gib": peak_memory()})
             os.replace(making, final)
         except OSError as error:
             raise UserError(f"Cannot write the stage {name} in {self.root} ({error.strerror or error})",
                             "Free some space or mend the folder, then run the same command: finished stages are kept.",
                             ) from error
         return final
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in GiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
 
 
 def key_of(stage: Path) -> str:

@@ -8,7 +8,6 @@ This is, with the command line, the only place where rooms meet.
 from __future__ import annotations
 
 import gc
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ class Study:
     manifests: dict[str, dict[str, Any]]
     advance: progress.Advance
     seconds: dict[str, float] = field(default_factory=dict)  # stage folder -> how long it took when it was computed
+    peaks: dict[str, float | None] = field(default_factory=dict)  # most memory (GiB) of the process, up to that stage
     share: float | None = None  # the chosen dose, as a share of the organism's budget
     dose: list[dict[str, Any]] | None = None
     shipped: dict[str, Any] | None = None
@@ -98,7 +98,9 @@ def _work(study_plan: Plan) -> float:
 
 def _stage(state: Study, name: str, inputs: dict[str, Any], make: Callable[[Path], None], work: float) -> Path:
     folder = state.stages.stage(name, inputs, make)
-    state.seconds[folder.name] = float(store.read_json(folder / "done.json")["seconds"])
+    done = store.read_json(folder / "done.json")
+    state.seconds[folder.name] = float(done["seconds"])
+    state.peaks[folder.name] = done.get("peak_memory_gib")  # stages of an older version do not know it
     state.advance(work)
     return folder
 
@@ -289,9 +291,10 @@ def _conclude(state: Study, root: Checkpoint, arms: list[ArmResult], out: Path, 
     folder = store.open_folder(out / "outcomes")
     for arm in arms:
         store.write_jsonl(folder / f"{arm.name}.jsonl", [o.model_dump(mode="json") for o in arm.outcomes])
+    peaks = list(state.peaks.values())
     results["run"] = {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "this_run_seconds": round(time.time() - started),
                       "stage_seconds": state.seconds,
-                      "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}
+                      "peak_memory_gib": None if None in peaks else max([store.peak_memory(), *(p for p in peaks if p)])}
     store.write_json(out / "results.json", results)
     write_report(results, [outcome for arm in arms for outcome in arm.outcomes], out / "report.html")
     return results
