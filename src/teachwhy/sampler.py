@@ -50,16 +50,22 @@ def grouped_attention(module: Any, query: torch.Tensor, key: torch.Tensor, value
                       **_: Any) -> tuple[torch.Tensor, None]:
     """Attention over un-repeated key heads. query [B, H, Q, D], key and value [B, K, T, D] -> [B, Q, H, D].
 
-    With one query position, the H/K query heads of a group are laid out as query *positions* of one key head: the
-    kernel then reads each key once per group. With more, torch repeats the heads itself.
+    With one query position, the H/K query heads of a group are laid out as query *positions* of one key head, so that each key
+    is read once per group; on a CPU two batched products are faster there than torch's fused kernel, given keys that lie
+    transposed in memory (see `SlotCache`). With more positions, torch repeats the heads itself.
+
+    Args:
+        attention_mask: with one query position, what is added to the scores, [B, 1, 1, T]: 0 or -inf.
     """
     batch, heads, queries, width = query.shape
-    groups = key.shape[1]
+    groups, places = key.shape[1], key.shape[2]
     if queries == 1 and attention_mask is not None:
-        folded = query.view(batch, groups, heads // groups, width)
-        mask = attention_mask.expand(batch, groups, heads // groups, key.shape[2])
-        out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
-        return out.reshape(batch, 1, heads, width), None
+        folded = query.reshape(batch * groups, heads // groups, width)
+        bias = attention_mask.expand(batch, groups, 1, places).reshape(batch * groups, 1, places)
+        scores = torch.baddbmm(bias, folded, key.transpose(2, 3).reshape(batch * groups, width, places),
+                               alpha=width**-0.5 if scaling is None else scaling)
+        out = torch.bmm(scores.softmax(-1), value.reshape(batch * groups, places, width))
+        return out.view(batch, 1, heads, width), None
     out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling,
                                          is_causal=attention_mask is None and queries > 1, enable_gqa=True)
     return out.transpose(1, 2), None
@@ -69,21 +75,24 @@ AttentionInterface.register(ATTENTION, grouped_attention)
 
 
 class SlotCache(Cache):
-    """Keys and values of S slots, each filled to its own length: one [S, K, T, D] block per layer."""
+    """Keys and values of S slots, each filled to its own length: blocks of [S, K, D, T] and [S, K, T, D] per layer.
+
+    Keys lie transposed, so that the product with a query reads them in order.
+    """
 
     def __init__(self, slots: int, room: int, first: DynamicCache) -> None:
         super().__init__(layers=[])
         self.lengths = torch.zeros(slots, dtype=torch.long, device=first.layers[0].keys.device)
         self.rows = torch.arange(slots, device=self.lengths.device)
         shape = [(slots, layer.keys.shape[1], room, layer.keys.shape[3]) for layer in first.layers]
-        self.keys = [layer.keys.new_zeros(s) for layer, s in zip(first.layers, shape, strict=True)]
+        self.keys = [layer.keys.new_zeros(s).transpose(2, 3).contiguous() for layer, s in zip(first.layers, shape, strict=True)]
         self.values = [layer.values.new_zeros(s) for layer, s in zip(first.layers, shape, strict=True)]
 
     def put(self, slot: int, prefill: DynamicCache) -> None:
         """Copy a prefilled prompt into a slot."""
         length = prefill.layers[0].keys.shape[2]
         for keys, values, layer in zip(self.keys, self.values, prefill.layers, strict=True):
-            keys[slot, :, :length] = layer.keys[0]
+            keys[slot, :, :, :length] = layer.keys[0].transpose(1, 2)
             values[slot, :, :length] = layer.values[0]
         self.lengths[slot] = length
 
@@ -91,9 +100,9 @@ class SlotCache(Cache):
                **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Append one position per slot; returns views up to the longest slot."""
         keys, values, used = self.keys[layer_idx], self.values[layer_idx], int(self.lengths.max()) + 1
-        keys[self.rows, :, self.lengths] = key_states[:, :, 0]
+        keys[self.rows, :, :, self.lengths] = key_states[:, :, 0]
         values[self.rows, :, self.lengths] = value_states[:, :, 0]
-        return keys[:, :, :used], values[:, :, :used]
+        return keys[:, :, :, :used].transpose(2, 3), values[:, :, :used]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return int(self.lengths.max())
@@ -233,7 +242,8 @@ def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: to
           decoding: Decoding) -> list[int]:
     """One token for every slot (empty slots compute along and are ignored)."""
     used = int(cache.lengths.max()) + 1
-    mask = (torch.arange(used, device=last.device)[None] <= cache.lengths[:, None])[:, None, None]
+    unseen = torch.arange(used, device=last.device)[None] > cache.lengths[:, None]
+    mask = torch.zeros(unseen.shape, dtype=model.dtype, device=last.device).masked_fill(unseen, float("-inf"))[:, None, None]
     logits = model(input_ids=last, position_ids=cache.lengths[:, None], attention_mask=mask, past_key_values=cache,
                    logits_to_keep=1).logits[:, -1]
     cache.lengths += 1
