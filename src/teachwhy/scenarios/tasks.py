@@ -31,7 +31,7 @@ def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1,
     draws = family(name).draws(n, seed, split)
     samples = [Sample(id=draw.id, input=_messages(draw), metadata={"draw": draw.model_dump(mode="json", by_alias=True)})
                for draw in draws]
-    return Task(dataset=MemoryDataset(samples, name=name), solver=generate(), scorer=rule_grader(), epochs=epochs,
+    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=generate(), scorer=rule_grader(), epochs=epochs,
                 config=config or GenerateConfig(temperature=0.8, top_p=0.95, max_tokens=160, seed=seed),
                 metadata={"family": name, "split": split})
 
