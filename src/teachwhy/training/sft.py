@@ -32,7 +32,6 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     from datasets import Dataset
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from transformers import TrainerCallback
-    from trl import SFTConfig
 
     from teachwhy.training.loss import LearnedOnlyTrainer
 
@@ -64,21 +63,28 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
                 if logs and "loss" in logs:
                     history.append({"step": state.global_step, "loss": logs["loss"], "lr": logs["learning_rate"]})
 
-        config = SFTConfig(
-            output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
-            learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
-            seed=seed, data_seed=seed, bf16=True, use_cpu=not torch.cuda.is_available(), max_length=None,
-            # Few distinct shapes keep the heap from fragmenting. (Grouping by length would save padding, but on sets this
-            # small it sorts the whole epoch from long to short.)
-            pad_to_multiple_of=64, activation_checkpointing=False,
-            save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
-            dataset_kwargs={"skip_prepare_dataset": True}, average_tokens_across_devices=False)
-        trainer = LearnedOnlyTrainer(model=model, args=config, train_dataset=Dataset.from_list(rows),
+        trainer = LearnedOnlyTrainer(model=model, args=_settings(recipe, batch, steps, seed, out), train_dataset=Dataset.from_list(rows),
                                      processing_class=tokenizer, callbacks=[Watch()])
         _silence(trainer)
         trainer.train()
     store.write_json(out / "history.json", history)
     return [due[step] for step in due]
+
+
+def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path) -> Any:
+    """The trainer's own settings."""
+    import torch
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
+        learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
+        seed=seed, data_seed=seed, bf16=True, use_cpu=not torch.cuda.is_available(), max_length=None,
+        # Few distinct shapes keep the heap from fragmenting. (Grouping by length would save padding, but on sets this
+        # small it sorts the whole epoch from long to short.)
+        pad_to_multiple_of=64, activation_checkpointing=False,
+        save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
+        dataset_kwargs={"skip_prepare_dataset": True}, average_tokens_across_devices=False)
 
 
 def _card(title: str, warning: str) -> str:
