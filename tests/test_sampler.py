@@ -45,6 +45,28 @@ def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model):
     assert other != together[0]
 
 
+@pytest.mark.parametrize("lanes", [2, 3, 9])
+def test_lanes_side_by_side_answer_in_the_order_asked(model, lanes):
+    asked = prompts(7, 31, 12, 5, 20)
+    decoding = sampler.Decoding(temperature=0, max_new_tokens=9)
+    found = sampler.sample(model, [sampler.Request(p, 1) for p in asked], decoding, frozenset(), 4, lanes)
+    assert [c.tokens for c in found] == [greedy(model, p, 9) for p in asked]
+
+
+def test_when_one_lane_fails_the_others_end_and_the_threads_come_back(model):
+    asked = [sampler.Request(p, 1) for p in prompts(6, 8, 10, 12)]
+    threads, finished = torch.get_num_threads(), []
+
+    def done(units):
+        finished.append(units)
+        raise RuntimeError("the first answer")
+
+    with pytest.raises(RuntimeError, match="the first answer"):
+        sampler.sample(model, asked, sampler.Decoding(temperature=0, max_new_tokens=9), frozenset(), 2, 2, done)
+    assert len(finished) <= 2
+    assert torch.get_num_threads() == threads
+
+
 def test_stop_tokens_end_a_sample(model):
     [prompt] = prompts(10)
     first = greedy(model, prompt, 3)

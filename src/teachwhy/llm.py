@@ -54,16 +54,17 @@ class LocalModel(ModelAPI):
     Args:
         wave: requests that are sampled together; by default whatever arrives before a pause.
         slots: samples that decode at once.
+        lanes: shares of them that are computed side by side on a processor.
         title: text of the progress bar.
     """
 
     def __init__(self, model_name: str, base_url: str | None = None, api_key: str | None = None,
                  config: GenerateConfig = GenerateConfig(),  # noqa: B008 - inspect's own signature
-                 wave: int = 0, slots: int = 32, title: str = "sampling") -> None:
+                 wave: int = 0, slots: int = 32, lanes: int = 1, title: str = "sampling") -> None:
         super().__init__(model_name, base_url, api_key, [], config)
         from teachwhy import weights
 
-        self.wave, self.slots, self.title = wave, slots, title
+        self.wave, self.slots, self.lanes, self.title = wave, slots, lanes, title
         self.model, self.tokenizer = weights.load(weights.resolve(model_name))
         self._waiting: list[_Waiting] = []
         self._asked: Counter[str] = Counter()
@@ -123,7 +124,8 @@ class LocalModel(ModelAPI):
         decoding = decoding_of(wave[0].config)
         requests = [sampler.Request(tuple(chat.prompt_tokens(self.tokenizer, w.messages)), w.seed) for w in wave]
         with progress.bar(self.title, len(requests)) as done:
-            completions = sampler.sample(self.model, requests, decoding, chat.stop_tokens(self.tokenizer), self.slots, done)
+            completions = sampler.sample(self.model, requests, decoding, chat.stop_tokens(self.tokenizer), self.slots, self.lanes,
+                                         done)
         return [self._output(request.prompt, completion) for request, completion in zip(requests, completions, strict=True)]
 
     def _output(self, prompt: Sequence[int], completion: Any) -> ModelOutput:

@@ -80,6 +80,7 @@ class Plan(_Part):
     seed: int = 1
     train_seeds: tuple[int, ...] = Field((1,), min_length=1)
     slots: PositiveInt = 32
+    lanes: PositiveInt = 1
     decoding: DecodingPlan = DecodingPlan()
     recipe: Recipe = Recipe()
     arms: dict[str, Arm]

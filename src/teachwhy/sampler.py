@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Literal
 
 import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache, DynamicCache
+
+from teachwhy import compute
 
 ATTENTION = "teachwhy_gqa"
 
@@ -160,26 +163,35 @@ class _Slot:
         return Completion(tuple(self.tokens), "length") if len(self.tokens) >= self.limit else None
 
 
-@torch.inference_mode()
-def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int = 32,
+def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int = 32, lanes: int = 1,
            done: Callable[[float], None] = lambda units: None) -> list[Completion]:
     """Sample one continuation of every request, in the order given.
 
     Args:
         model: a causal language model whose attention is `ATTENTION` (see `weights.load`).
         stop: token ids that end a sample.
-        slots: samples that decode together.
-        done: called with 1 for each finished sample.
+        slots: samples that decode together, over all lanes.
+        lanes: waves that run side by side on a processor, each on its share of requests, slots and threads.
+        done: called with 1 for each finished sample, from the lane's own thread.
     """
-    return _Wave(model, requests, decoding, stop, slots, done).run()
+    count = min(compute.lanes(lanes), max(1, len(requests)))
+    stopped = Event()
+
+    @torch.inference_mode()  # a setting of each thread
+    def run(lane: int) -> list[Completion]:
+        return _Wave(model, requests[lane::count], decoding, stop, max(1, slots // count), done, stopped).run()
+
+    found = compute.side_by_side(run, range(count), stopped)
+    return [found[index % count][index // count] for index in range(len(requests))]
 
 
 class _Wave:
     """Requests waiting, slots in flight, results so far."""
 
     def __init__(self, model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int,
-                 done: Callable[[float], None]) -> None:
+                 done: Callable[[float], None], stopped: Event) -> None:
         self.model, self.requests, self.decoding, self.stop, self.done = model, requests, decoding, stop, done
+        self.stopped = stopped
         self.results: list[Completion | None] = [None] * len(requests)
         self.waiting = list(range(len(requests)))[::-1]
         self.room = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens + 1
@@ -188,12 +200,12 @@ class _Wave:
         self.last = torch.zeros(len(self.active), 1, dtype=torch.long, device=model.device)
 
     def run(self) -> list[Completion]:
-        while True:
+        while not self.stopped.is_set():
             for place in range(len(self.active)):
                 self._fill(place)
             running = [place for place, slot in enumerate(self.active) if slot is not None]
             if not running or self.cache is None:
-                return [result for result in self.results if result is not None]
+                break
             if 4 * len(running) <= 3 * len(self.active):  # nothing waits any more: stop computing empty slots
                 self.cache.keep(running)
                 self.active, self.last = [self.active[place] for place in running], self.last[running]
@@ -201,6 +213,7 @@ class _Wave:
             for place, slot in enumerate(self.active):
                 if slot is not None:
                     self._advance(self.cache, place, slot, tokens[place])
+        return [result for result in self.results if result is not None]
 
     def _advance(self, cache: SlotCache, place: int, slot: _Slot, token: int) -> None:
         self.last[place, 0] = token

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from teachwhy import __version__
+from teachwhy import __version__, compute
 from teachwhy.errors import UserError
 
 
@@ -52,7 +52,7 @@ def commit() -> str:
 def provenance() -> dict[str, str]:
     """Who computed this: version, commit, Python, machine."""
     return {"teachwhy": __version__, "commit": commit(), "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {compute.number_format()}"}
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -216,14 +216,14 @@ def _sample(state: Study, checkpoint: Checkpoint, arm: str, family: str, n: int,
     decoding = state.plan.decoding.model_dump()
 
     def make(folder: Path) -> None:
-        model = scenarios.local_model(checkpoint.path, n, state.plan.slots, f"sample {arm}: {family}")
+        model = scenarios.local_model(checkpoint.path, n, state.plan.slots, state.plan.lanes, f"sample {arm}: {family}")
         scenarios.sample_family(model, family, n, state.plan.seed, decoding, folder, split)
         del model
         gc.collect()
 
     folder = _stage(state, f"sample-{arm}-{family}-s{seed}", {
         "model": checkpoint.key, "family": family, "draws": scenarios.draws_digest(family, n, state.plan.seed, split),
-        "decoding": decoding, "slots": state.plan.slots, "seed": state.plan.seed}, make, 700 * n)
+        "decoding": decoding, "slots": state.plan.slots, "lanes": state.plan.lanes, "seed": state.plan.seed}, make, 700 * n)
     conditions = {"model": checkpoint.key, "train_seed": seed, "stage": folder.name,
                   "commit": store.read_json(folder / "done.json")["provenance"]["commit"]}
     return scenarios.grade_log(folder / "log.eval", arm, conditions)

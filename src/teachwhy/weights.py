@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from teachwhy import compute
 from teachwhy.errors import UserError
 from teachwhy.store import digest, file_digest
 
@@ -91,7 +92,7 @@ def resolve(name: str) -> Path:
 
 
 def load(path: Path, training: bool = False) -> tuple[Any, Any]:
-    """Load (model, tokenizer): fp32 for training (bf16 steps would round updates away), bf16 for everything else.
+    """Load (model, tokenizer): fp32 for training (bf16 steps would round updates away), else what the machine computes well.
 
     Raises:
         UserError: the folder holds no readable safetensors model.
@@ -104,7 +105,7 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=torch.float32 if training else torch.bfloat16, use_safetensors=True, trust_remote_code=False,
+            path, dtype="float32" if training else compute.number_format(), use_safetensors=True, trust_remote_code=False,
             attn_implementation="sdpa" if training else ATTENTION)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not hold a model that transformers can read ({_first_line(error)})",

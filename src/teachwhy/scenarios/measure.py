@@ -25,12 +25,12 @@ from teachwhy.scenarios.perplexity import read_passages
 from teachwhy.scenarios.tasks import as_task
 
 
-def local_model(path: Path, wave: int, slots: int, title: str) -> Model:
+def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Model:
     """A checkpoint on this machine as an inspect model; `wave` is the number of samples of the task it will run."""
     from teachwhy import llm  # registers the provider
 
     del llm
-    return get_model(f"teachwhy/{path}", wave=wave, slots=slots, title=title, memoize=False)
+    return get_model(f"teachwhy/{path}", wave=wave, slots=slots, lanes=lanes, title=title, memoize=False)
 
 
 def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str, Any], out: Path, split: str = "eval",

@@ -1,7 +1,7 @@
-"""What did we do to the model? One full fine-tune of fp32 weights under bf16 autocast, on trl, from a list of token rows.
+"""What did we do to the model? One full fine-tune of fp32 weights, on trl, from a list of token rows.
 
-Hides the trainer and its settings. Pure bf16 weights would lose most of each update (a step of 1e-4 is below half a unit
-in the last place), so the master weights stay in fp32.
+Hides the trainer and its settings. Products are bf16 under autocast where the hardware has them. Pure bf16 weights would lose
+most of each update (a step of 1e-4 is below half a unit in the last place), so the master weights stay in fp32.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from teachwhy import progress, store, weights
+from teachwhy import compute, progress, store, weights
 from teachwhy.errors import UserError
 from teachwhy.training.recipe import Recipe
 
@@ -79,7 +79,7 @@ def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path) -> A
     return SFTConfig(
         output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
         learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
-        seed=seed, data_seed=seed, bf16=True, use_cpu=not torch.cuda.is_available(), max_length=None,
+        seed=seed, data_seed=seed, bf16=compute.has_bf16(), use_cpu=not torch.cuda.is_available(), max_length=None,
         # Few distinct shapes keep the heap from fragmenting. (Grouping by length would save padding, but on sets this
         # small it sorts the whole epoch from long to short.)
         pad_to_multiple_of=64, activation_checkpointing=False,

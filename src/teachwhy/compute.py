@@ -1,0 +1,67 @@
+"""What does this machine compute well? The number format that it multiplies fast, and work laid side by side on its cores.
+
+Both matter on small machines. A processor without 16-bit products emulates them, ten times slower than fp32; and a small
+model's operations are too short to be split over threads well, so that two halves of the work side by side, each with
+half of the threads, are done sooner than one after the other with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+@cache
+def has_bf16() -> bool:
+    """Whether 16-bit products are computed by the hardware: else fp32 is used, which is more exact and far faster there."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return any(able.get(unit, False) for unit in BF16_UNITS)
+
+
+def number_format() -> str:
+    """The number format of products here: `bfloat16`, or `float32` where the hardware has no 16-bit products."""
+    return "bfloat16" if has_bf16() else "float32"
+
+
+def lanes(wanted: int) -> int:
+    """How many lanes a computation may use: one on a GPU, which has its own."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else max(1, wanted)
+
+
+def side_by_side(work: Callable[[T], R], pieces: Sequence[T], stop: Event | None = None) -> list[R]:
+    """`[work(piece) for piece in pieces]`, one thread each, with the processor's threads shared out between them.
+
+    What a piece gives must not depend on the others: then results are the same however the threads run.
+
+    Args:
+        stop: set when one piece fails or Ctrl-C comes, so that long work can look at it and end early.
+    """
+    if len(pieces) < 2:
+        return [work(piece) for piece in pieces]
+    import torch
+
+    threads = torch.get_num_threads()
+    share = max(1, threads // len(pieces))
+    try:
+        with ThreadPoolExecutor(len(pieces), initializer=torch.set_num_threads, initargs=(share,)) as pool:
+            running = [pool.submit(work, piece) for piece in pieces]
+            try:
+                return [future.result() for future in running]
+            except BaseException:
+                (stop or Event()).set()
+                raise
+    finally:
+        torch.set_num_threads(threads)  # part of the setting is the whole process's
