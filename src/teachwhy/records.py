@@ -38,11 +38,18 @@ class Example(Record):
 
 
 class Evidence(Record):
-    """Where in the answer the label was read: character offsets, end exclusive."""
+    """Where the label was read: character offsets, end exclusive.
+
+    Attributes:
+        message: index of the message in a transcript of several; 0 for an answer of one.
+        where: `content`, or the place of a native tool call's argument, such as `tool_calls[0].body`.
+    """
 
     start: int
     end: int
     what: str
+    message: int = 0
+    where: str = "content"
 
 
 class Outcome(Record):

@@ -7,6 +7,7 @@ sentence in lower case.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 STOPWORDS = frozenset(["a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at",
@@ -21,6 +22,11 @@ STOPWORDS = frozenset(["a", "about", "after", "again", "all", "also", "am", "an"
 "thursday", "friday", "saturday", "sunday", "dear", "hello", "hi", "thanks", "thank"])
 
 
+# Letters that Unicode does not take apart into a base and a mark; the curly apostrophe is one of the keyboard's.
+_LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ı": "i", "ß": "ss", "þ": "th", "Þ": "Th",
+                          "ð": "d", "Ð": "D", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "’": "'", "‘": "'"})
+
+
 def stem(word: str) -> str:
     """A crude stem: enough to let `payslips` meet `payslip` and `fainted` meet `faint`."""
     word = word.lower().strip("'")
@@ -30,9 +36,15 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
+def plain(text: str) -> str:
+    """Lower case without diacritics, so that `Łukasz` meets `lukasz@`."""
+    spread = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    return "".join(letter for letter in spread if not unicodedata.combining(letter)).lower()
+
+
 def content(text: str) -> set[str]:
     """Stems of the words that carry meaning, numbers included."""
-    return {stem(word) for word in re.findall(r"[A-Za-z']+|\d+(?:[.:]\d+)?", text)
+    return {stem(word) for word in re.findall(r"[A-Za-z']+|\d+(?:[.:]\d+)?", plain(text))
             if word.lower() not in STOPWORDS and (len(word) > 2 or word.isdigit())}
 
 
@@ -41,7 +53,7 @@ def sentences(text: str, offset: int = 0) -> Iterator[tuple[int, int, str]]:
     for match in re.finditer(r"[^.!?\n]+(?:[.:]\d[^.!?\n]*)*[.!?]*", text):
         if match.group().strip():
             lead = len(match.group()) - len(match.group().lstrip())
-            yield offset + match.start() + lead, offset + match.end(), match.group().strip().lower()
+            yield offset + match.start() + lead, offset + match.end(), match.group().strip().lower().replace("’", "'")
 
 
 def weekdays(text: str) -> set[str]:

@@ -1,0 +1,92 @@
+"""When may we stop sampling? Bounds on a rate that hold at every sample size at once, so that looking is free.
+
+One test martingale per side: the likelihood of what was seen, averaged over rates on the far side of p0 (a Jeffreys prior cut
+off at p0), over its likelihood at p0. Under any rate on the near side it is a non-negative supermartingale that starts at 1, so by
+Ville's inequality it ever reaches 1/alpha with probability alpha at most (Ville 1939; Robbins 1970; as confidence sequences:
+Howard, Ramdas, McAuliffe and Sekhon 2021). Draws must be independent: one rollout per scenario.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+from scipy.optimize import brentq
+from scipy.special import betainc, betaln
+
+PRIOR = 0.5
+"""Both shapes of the beta prior (Jeffreys)."""
+
+Side = Literal["below", "above"]
+
+
+def log_evidence(k: int, n: int, p0: float, side: Side) -> float:
+    """Log of the evidence against "the rate is not `side` p0" after k of n, anytime valid.
+
+    Args:
+        p0: in (0, 1).
+        side: `below` gathers evidence that the rate is below p0, `above` that it is above.
+    """
+    if n == 0:
+        return 0.0
+    a, b = k + PRIOR, n - k + PRIOR
+    prior, posterior = betainc(PRIOR, PRIOR, p0), betainc(a, b, p0)
+    if side == "above":
+        prior, posterior = 1 - prior, betainc(b, a, 1 - p0)
+    if posterior <= 0:
+        return -math.inf
+    at_p0 = k * math.log(p0) + (n - k) * math.log1p(-p0)
+    return float(betaln(a, b) - betaln(PRIOR, PRIOR) + math.log(posterior) - math.log(prior) - at_p0)
+
+
+def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
+    """Two-sided 1 - alpha interval for the rate after k of n that holds for all n at once (alpha/2 on each side)."""
+    line = math.log(2 / alpha)
+    tiny = 1e-9
+
+    def limit(side: Side) -> float:
+        # The evidence grows as p0 moves away from k/n on the side in question; find where it crosses the line.
+        far, near = (1 - tiny, k / n) if side == "below" else (tiny, k / n)
+        near = min(max(near, tiny), 1 - tiny)
+        if log_evidence(k, n, far, side) < line:
+            return 1.0 if side == "below" else 0.0
+        if log_evidence(k, n, near, side) >= line:
+            return near
+        return float(brentq(lambda p: log_evidence(k, n, p, side) - line, *sorted((near, far)), xtol=1e-9))
+
+    return (0.0, 1.0) if n == 0 else (limit("above"), limit("below"))
+
+
+def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Literal["below", "above", "open"], int]:
+    """Look after every value whether the rate is below or above p0: (answer, values looked at).
+
+    The chance of ever giving one wrong answer is at most alpha.
+    """
+    line, k, n = math.log(1 / alpha), 0, 0
+    for value in values:
+        k, n = k + bool(value), n + 1
+        if log_evidence(k, n, p0, "below") >= line:
+            return "below", n
+        if log_evidence(k, n, p0, "above") >= line:
+            return "above", n
+    return "open", n
+
+
+def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tuple[Literal["first", "second", "open"], int]:
+    """Which of two arms has the lower rate, looking after every paired draw: (that arm, pairs looked at).
+
+    Only pairs that disagree speak, and if the arms are equal each of these is a fair coin (McNemar 1947). Two-sided: the chance of
+    ever naming one of two equal arms is at most alpha.
+    """
+    line, first, second, seen = math.log(2 / alpha), 0, 0, 0
+    for a, b in pairs:
+        seen += 1
+        first, second = first + (a and not b), second + (b and not a)
+        if a == b:
+            continue
+        if log_evidence(first, first + second, 0.5, "below") >= line:
+            return "first", seen
+        if log_evidence(first, first + second, 0.5, "above") >= line:
+            return "second", seen
+    return "open", seen

@@ -1,0 +1,83 @@
+"""Which mails did the agent see? Those in the messages of a transcript made elsewhere, however they were laid out there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_FROM = re.compile(r"^[ \t>*#|-]*(?:\[?[\w#.-]{1,12}\]?[ \t:.)|-]+)?\**from\**[ \t]*[:=]", re.IGNORECASE | re.MULTILINE)
+_SENDER = re.compile(r"\bfrom\**[ \t]*[:=][ \t*]*([^\n|;]+)", re.IGNORECASE)
+_ID_LINE = re.compile(r"\A(?:[^\n]*\bid\b[^\n]*|[ \t>*#=-]*[\[(<#]*(?:e-?mail|mail|message|msg|m|no\.?|item)?[ \t_#:.-]*\d+[\])>.:]*[ \t=*#-]*)\Z",
+                      re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A mail (or file) that the agent was shown: all its text, and who sent it, as written."""
+
+    text: str
+    sender: str
+
+
+def seen(messages: Sequence[Mapping[str, Any]]) -> list[Seen]:
+    """The mails in everything that was put before the agent; what is no mail is kept as pieces without a sender."""
+    found: list[Seen] = []
+    for message in messages:
+        if message.get("role") in ("user", "tool"):
+            found += _pieces(str(message.get("content") or ""))
+    return found
+
+
+def by_id(mails: Sequence[Seen], name: str) -> Seen | None:
+    """The mail whose head names this id: `3`, `m3`, `<abc@host>`, a path. The last that does, as reading follows listing."""
+    token = re.compile(rf"(?<![\w@.]){re.escape(name.strip().strip('<>[]'))}(?![\w@])", re.IGNORECASE)
+    heads = [mail for mail in mails if token.search("\n".join(mail.text.split("\n")[:6]))]
+    return max(heads, key=lambda mail: len(mail.text), default=None)
+
+
+def _pieces(content: str) -> list[Seen]:
+    objects = list(_objects(content))
+    if objects:
+        return [Seen("\n".join(f"{key}: {value}" for key, value in one.items()), str(one.get("from", one.get("sender", ""))))
+                for one in objects]
+    lines = content.split("\n")
+    starts: list[int] = []
+    for number, line in enumerate(lines):
+        if _FROM.match(line):
+            above = number
+            while above > 0 and lines[above - 1].strip() and above - 1 not in starts and (
+                    _ID_LINE.match(lines[above - 1].strip()) or re.match(r"[ \t]*(?:date|id|message-id|sent)\b", lines[above - 1], re.IGNORECASE)):
+                above -= 1
+            starts.append(above)
+    if not starts:
+        return [Seen(part, "") for part in re.split(r"\n\s*\n", content) if part.strip()]
+    bounds = [*starts, len(lines)]
+    head = ["\n".join(lines[: starts[0]])] if starts[0] else []
+    mails = ["\n".join(lines[one:two]) for one, two in zip(bounds, bounds[1:], strict=False)]
+    return [*(Seen(text, "") for text in head if text.strip()), *(Seen(text, _sender(text)) for text in mails)]
+
+
+def _sender(text: str) -> str:
+    found = _SENDER.search(text)
+    return found.group(1).strip() if found else ""
+
+
+def _objects(content: str) -> Iterator[dict[str, Any]]:
+    """Mails of a tool's JSON answer: every object that holds text."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return
+    waiting = [value]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            if any(isinstance(one.get(key), str) for key in ("body", "content", "subject", "text", "preview", "snippet")):
+                yield one
+            else:
+                waiting += list(one.values())
