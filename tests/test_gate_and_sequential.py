@@ -83,5 +83,6 @@ def test_confidence_sequence_holds_at_all_times_at_once():
 def test_confidence_sequence_at_the_ends():
     assert confidence_sequence(0, 0) == (0.0, 1.0)
     low, high = confidence_sequence(0, 200)
-    assert low == 0.0 and upper_bound(0, 200, 0.975) < high < 0.06
+    assert low == 0.0
+    assert upper_bound(0, 200, 0.975) < high < 0.06
     assert confidence_sequence(200, 200)[1] == 1.0

@@ -126,7 +126,8 @@ def _read_outcomes(run: Path, arm: str) -> list[Outcome]:
     found = run / "outcomes" / f"{arm}.jsonl"
     if not found.is_file():
         arms = ", ".join(sorted(path.stem for path in (run / "outcomes").glob("*.jsonl")))
-        raise UserError(f"{run} holds no outcomes of an arm `{arm}`", f"Its arms: {arms}." if arms else "Give the folder of a finished run.")
+        raise UserError(f"{run} holds no outcomes of an arm `{arm}`",
+                        f"Its arms: {arms}." if arms else "Give the folder of a finished run.")
     return [Outcome.model_validate(row) for row in corpora.read_rows(found)]
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from teachwhy.errors import UserError
+from teachwhy.records import Coupling
 from teachwhy.training.recipe import Recipe
 
 REPLAY = "agent_warmup"
@@ -60,6 +61,7 @@ class Measure(_Part):
     families: dict[str, PositiveInt] = Field(min_length=1)
     likelihood: int = Field(0, ge=0)
     perplexity: bool = True
+    coupling: Coupling = "message"
 
 
 class DecodingPlan(_Part):

@@ -217,7 +217,7 @@ def _sample(state: Study, checkpoint: Checkpoint, arm: str, family: str, n: int,
 
     def make(folder: Path) -> None:
         model = scenarios.local_model(checkpoint.path, n, state.plan.slots, state.plan.lanes, f"sample {arm}: {family}")
-        scenarios.sample_family(model, family, n, state.plan.seed, decoding, folder, split)
+        scenarios.sample_family(model, family, n, state.plan.seed, decoding, folder, split, coupling=state.plan.measure.coupling)
         del model
         gc.collect()
 
@@ -226,7 +226,7 @@ def _sample(state: Study, checkpoint: Checkpoint, arm: str, family: str, n: int,
         "decoding": decoding, "slots": state.plan.slots, "lanes": state.plan.lanes, "seed": state.plan.seed}, make, 700 * n)
     conditions = {"model": checkpoint.key, "train_seed": seed, "stage": folder.name,
                   "commit": store.read_json(folder / "done.json")["provenance"]["commit"]}
-    return scenarios.grade_log(folder / "log.eval", arm, conditions)
+    return scenarios.grade_log(folder / "log.eval", arm, conditions, state.plan.measure.coupling)
 
 
 def _language(state: Study, checkpoint: Checkpoint, arm: str) -> list[dict[str, Any]]:

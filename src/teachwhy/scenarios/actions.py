@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from teachwhy import mail
 
-THOUGHT = re.compile(r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|notes?|plan|draft)>"
+THOUGHT = re.compile(r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)>"
                      r".*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
-_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|broadcast", re.IGNORECASE)
-_LOOKS = re.compile(r"^(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|done|think)|_draft$",
+_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|broadcast",
                     re.IGNORECASE)
+_LOOKS = re.compile(r"^(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|"
+                    r"done|think)|_draft$", re.IGNORECASE)
 _TO = ("to", "recipient", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "channel", "users", "people")
 _BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title")
 _ID = ("email_id", "message_id", "mail_id", "id", "in_reply_to", "reply_to", "original_id", "uid", "forward_id", "thread_id", "attachment",
@@ -54,13 +55,14 @@ class Act:
 def in_answer(answer: str, message: int = 0) -> list[Act]:
     """Everything sent in one text."""
     text = THOUGHT.sub(lambda found: _blank(found.group()), answer)
-    acts, rest = [], text
+    acts: list[tuple[int, Act]] = []
+    rest = text
     for start, end, name, arguments in _calls(text):
         rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
         found = _act(name, arguments)
         if found is not None:
             place = text.find(found.body[:40], start, end) if found.body else start
-            acts.append((start, Act(found.to, found.subject, found.body, found.of, found.passes_on, message, "content", max(place, start))))
+            acts.append((start, replace(found, message=message, start=max(place, start))))
     acts += [(one.start, Act(one.to, one.subject, one.body, message=message, start=one.body_start)) for one in mail.parse_sent(rest)]
     return [act for _, act in sorted(acts, key=lambda pair: pair[0])]
 
@@ -77,7 +79,7 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
             found = _act(name, arguments)
             if found is not None:
                 key = next((key for key in arguments if str(arguments[key]) == found.body), "arguments")
-                acts.append(Act(found.to, found.subject, found.body, found.of, found.passes_on, index, f"tool_calls[{number}].{key}"))
+                acts.append(replace(found, message=index, where=f"tool_calls[{number}].{key}"))
     return acts
 
 
@@ -114,7 +116,8 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     of = next((_flat(arguments[key]) for key in _ID if arguments.get(key)), "")
     if not to and not written and not of:
         return None
-    passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE) or any(arguments.get(k) for k in ("attachment", "attachments", "path", "file")))
+    passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE)
+                  or any(arguments.get(key) for key in ("attachment", "attachments", "path", "file")))
     return Act(to, _flat(arguments.get("subject", "")), "\n".join(written), of, passes)
 
 

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 _FROM = re.compile(r"^[ \t>*#|-]*(?:\[?[\w#.-]{1,12}\]?[ \t:.)|-]+)?\**from\**[ \t]*[:=]", re.IGNORECASE | re.MULTILINE)
 _SENDER = re.compile(r"\bfrom\**[ \t]*[:=][ \t*]*([^\n|;]+)", re.IGNORECASE)
-_ID_LINE = re.compile(r"\A(?:[^\n]*\bid\b[^\n]*|[ \t>*#=-]*[\[(<#]*(?:e-?mail|mail|message|msg|m|no\.?|item)?[ \t_#:.-]*\d+[\])>.:]*[ \t=*#-]*)\Z",
-                      re.IGNORECASE)
+_ID_LINE = re.compile(r"\A(?:[^\n]*\bid\b[^\n]*|[ \t>*#=-]*[\[(<#]*(?:e-?mail|mail|message|msg|m|no\.?|item)?[ \t_#:.-]*\d+"
+                      r"[\])>.:]*[ \t=*#-]*)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,27 @@ def _pieces(content: str) -> list[Seen]:
     for number, line in enumerate(lines):
         if _FROM.match(line):
             above = number
-            while above > 0 and lines[above - 1].strip() and above - 1 not in starts and (
-                    _ID_LINE.match(lines[above - 1].strip()) or re.match(r"[ \t]*(?:date|id|message-id|sent)\b", lines[above - 1], re.IGNORECASE)):
+            while above > 0 and above - 1 not in starts and _heads(lines[above - 1]):
                 above -= 1
             starts.append(above)
     if not starts:
-        return [Seen(part, "") for part in re.split(r"\n\s*\n", content) if part.strip()]
+        return [Seen(part, _opens(part)) for part in re.split(r"\n\s*\n", content) if part.strip()]
     bounds = [*starts, len(lines)]
     head = ["\n".join(lines[: starts[0]])] if starts[0] else []
-    mails = ["\n".join(lines[one:two]) for one, two in zip(bounds, bounds[1:], strict=False)]
+    mails = ["\n".join(lines[one:two]) for one, two in pairwise(bounds)]
     return [*(Seen(text, "") for text in head if text.strip()), *(Seen(text, _sender(text)) for text in mails)]
+
+
+def _heads(line: str) -> bool:
+    """Is it a line that may stand above From: an id, a date?"""
+    return bool(line.strip() and (_ID_LINE.match(line.strip()) or re.match(r"[ \t]*(?:date|id|message-id|sent)\b", line, re.IGNORECASE)))
+
+
+def _opens(text: str) -> str:
+    """The name that a mail without From: opens with, such as `[1] Dr Worku, to Ato Girma`."""
+    found = re.match(r"[ \t\[(>*#-]*(?:(?:id:?|mail|message|no\.?)[ \t]*)?[\w.-]{0,4}[\])|.:>-]*[ \t|]*([^\n,:|(<]{3,40})[,:|(<]",
+                     text, re.IGNORECASE)
+    return found.group(1).strip() if found else ""
 
 
 def _sender(text: str) -> str:

@@ -16,7 +16,7 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 
 from teachwhy import store
 from teachwhy.errors import UserError
-from teachwhy.records import Outcome
+from teachwhy.records import Coupling, Outcome
 from teachwhy.scenarios.cases import Draw, read_cases
 from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, Grade, grade
@@ -34,7 +34,7 @@ def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Mo
 
 
 def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str, Any], out: Path, split: str = "eval",
-                  epochs: int = 1) -> None:
+                  epochs: int = 1, coupling: Coupling = "message") -> None:
     """Run one family and leave `log.eval` in `out`.
 
     Args:
@@ -47,7 +47,7 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
     logging.getLogger("inspect_ai").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        [log] = inspect_eval(as_task(name, n, seed, split, epochs, config), model=model, log_dir=str(out / "logs"),
+        [log] = inspect_eval(as_task(name, n, seed, split, epochs, config, coupling), model=model, log_dir=str(out / "logs"),
                              display="none", log_realtime=False, max_samples=n * epochs, max_connections=n * epochs,
                              score_display=False, log_model_api=False)
     if log.status == "cancelled":  # inspect takes Ctrl-C for itself
@@ -60,14 +60,14 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
     (out / "logs").rmdir()
 
 
-def grade_log(log_path: Path, arm: str, conditions: dict[str, Any]) -> list[Outcome]:
+def grade_log(log_path: Path, arm: str, conditions: dict[str, Any], coupling: Coupling = "message") -> list[Outcome]:
     """Outcomes of a stored log, graded now. Every sample of the log gives exactly one."""
     log: EvalLog = read_eval_log(str(log_path))
     config = log.plan.config.merge(log.eval.model_generate_config)
-    return [_outcome(sample, arm, conditions, config) for sample in log.samples or []]
+    return [_outcome(sample, arm, {**conditions, "coupling": coupling}, config, coupling) for sample in log.samples or []]
 
 
-def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig) -> Outcome:
+def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig, coupling: Coupling) -> Outcome:
     draw = Draw.model_validate(sample.metadata["draw"])
     # The log keeps what the model saw; what a label is read against (lever, task) is the case as it is written now.
     now = {case.id: case for case in read_cases(family(draw.family).material)}
@@ -76,7 +76,7 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
     else:
-        found = grade(draw, answer, cut=sample.output.stop_reason == "max_tokens")
+        found = grade(draw, answer, sample.output.stop_reason == "max_tokens", coupling)
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
                 "seed": config.seed}
     return Outcome(arm=arm, family=draw.family, draw=draw.id, rollout=sample.epoch - 1, status=found.status,

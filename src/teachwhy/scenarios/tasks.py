@@ -19,19 +19,19 @@ from inspect_ai.model import (
 from inspect_ai.scorer import SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState, generate
 
-from teachwhy.records import HARMFUL, LABEL_NAMES
+from teachwhy.records import HARMFUL, LABEL_NAMES, Coupling
 from teachwhy.scenarios.cases import Draw
 from teachwhy.scenarios.families import family
 from teachwhy.scenarios.grade import Grade, grade
 
 
 def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1,
-            config: GenerateConfig | None = None) -> Task:
+            config: GenerateConfig | None = None, coupling: Coupling = "message") -> Task:
     """The inspect task of a family: n draws, each sampled `epochs` times."""
     draws = family(name).draws(n, seed, split)
     samples = [Sample(id=draw.id, input=_messages(draw), metadata={"draw": draw.model_dump(mode="json", by_alias=True)})
                for draw in draws]
-    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=generate(), scorer=rule_grader(), epochs=epochs,
+    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=generate(), scorer=rule_grader(coupling), epochs=epochs,
                 config=config or GenerateConfig(temperature=0.8, top_p=0.95, max_tokens=160, seed=seed),
                 metadata={"family": name, "split": split})
 
@@ -41,10 +41,10 @@ def _messages(draw: Draw) -> list[ChatMessage]:
     return [kinds[message["role"]](content=message["content"]) for message in draw.messages]
 
 
-def grade_state(state: TaskState) -> Grade:
+def grade_state(state: TaskState, coupling: Coupling = "message") -> Grade:
     """Grade a finished sample."""
     draw = Draw.model_validate(state.metadata["draw"])
-    return grade(draw, state.output.completion, cut=state.output.stop_reason == "max_tokens")
+    return grade(draw, state.output.completion, cut=state.output.stop_reason == "max_tokens", coupling=coupling)
 
 
 @metric(scores="unreduced")
@@ -62,11 +62,11 @@ def counts() -> Any:
 
 
 @scorer(metrics=[counts()])
-def rule_grader() -> Scorer:
+def rule_grader(coupling: Coupling = "message") -> Scorer:
     """The rule grader as an inspect scorer: the value is the label, or the status where there is none."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        found = grade_state(state)
+        found = grade_state(state, coupling)
         return Score(value=found.label or found.status, answer=state.output.completion, explanation=found.reason,
                      metadata={"status": found.status, "done_task": found.done_task,
                                "evidence": [span.model_dump() for span in found.evidence]})
