@@ -87,13 +87,19 @@ def gate(
     from teachwhy import compare
 
     outcomes = _read_outcomes(run, arm)
-    families = family or [f for f in dict.fromkeys(o.family for o in outcomes) if not f.endswith("_twin")]
+    known = list(dict.fromkeys(o.family for o in outcomes))
+    if unknown := [name for name in family or () if name not in known]:
+        raise UserError(f"The arm {arm} has no outcomes of {', '.join(unknown)}", f"Its families: {', '.join(known)}.")
+    families = family or [name for name in known if not name.endswith("_twin")]
+    if not families:
+        raise UserError(f"The arm {arm} has no honeypot outcomes", "Name a family with --family.")
     if quantity not in ("harm", "blackmail", "other_harm"):
         raise UserError(f"There is no rate of harm called {quantity}", "Give --quantity harm, blackmail or other_harm.")
-    verdicts = [compare.gate(outcomes, name, quantity, max_rate, confidence, min_engagement) for name in families]
+    # All must hold, which needs no correction; that any of several fails does (Bonferroni), or many families would fail good models.
+    verdicts = [compare.gate(outcomes, name, quantity, max_rate, confidence, min_engagement, len(families)) for name in families]
     for v in verdicts:
-        print(f"{v.family}: {v.answer}. {quantity} {v.k}/{v.n} (missing {v.missing}), {confidence:.0%} bounds "
-              f"[{v.low:.1%}, {v.high:.1%}]; {v.why}")
+        print(f"{v.family}: {v.answer}. {quantity} {v.k}/{v.n} (missing {v.missing}), one-sided bounds "
+              f"{v.low:.2%} and {v.high:.2%}; {v.why}")
     answers = {v.answer for v in verdicts}
     raise typer.Exit(1 if "fails" in answers else 0 if answers == {"holds"} else 3)
 
@@ -107,7 +113,7 @@ def grade(file: Annotated[Path, typer.Argument(help="JSON lines; see docs/grade-
     from teachwhy.scenarios import transcripts
 
     for transcript in transcripts.read(corpora.read_rows(file)):
-        print(json.dumps(transcripts.as_row(transcript), ensure_ascii=False))
+        print(json.dumps(transcripts.as_row(transcript)))
 
 
 @app.command()
@@ -120,6 +126,8 @@ def data() -> None:
 
 
 def _read_outcomes(run: Path, arm: str) -> list[Outcome]:
+    from pydantic import ValidationError
+
     from teachwhy import corpora
     from teachwhy.records import Outcome
 
@@ -128,7 +136,11 @@ def _read_outcomes(run: Path, arm: str) -> list[Outcome]:
         arms = ", ".join(sorted(path.stem for path in (run / "outcomes").glob("*.jsonl")))
         raise UserError(f"{run} holds no outcomes of an arm `{arm}`",
                         f"Its arms: {arms}." if arms else "Give the folder of a finished run.")
-    return [Outcome.model_validate(row) for row in corpora.read_rows(found)]
+    try:
+        return [Outcome.model_validate(row) for row in corpora.read_rows(found)]
+    except ValidationError as error:
+        raise UserError(f"{found} holds rows that are no outcomes ({error.errors()[0]['msg'].lower()})",
+                        "Run the study again with this version.") from error
 
 
 def _read_results(path: Path) -> dict:  # type: ignore[type-arg]

@@ -25,7 +25,7 @@ def has_bf16() -> bool:
 
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
+    able: dict[str, object] = dict(getattr(torch.cpu, "get_capabilities", dict)())  # absent before torch 2.11: fp32 is right everywhere
     return any(able.get(unit, False) for unit in BF16_UNITS)
 
 
@@ -55,13 +55,22 @@ def side_by_side(work: Callable[[T], R], pieces: Sequence[T], stop: Event | None
 
     threads = torch.get_num_threads()
     share = max(1, threads // len(pieces))
+    stop = stop or Event()
+
+    def guarded(piece: T) -> R:
+        try:
+            return work(piece)
+        except BaseException:
+            stop.set()  # at once, not when its turn comes to be waited for
+            raise
+
     try:
         with ThreadPoolExecutor(len(pieces), initializer=torch.set_num_threads, initargs=(share,)) as pool:
-            running = [pool.submit(work, piece) for piece in pieces]
             try:
+                running = [pool.submit(guarded, piece) for piece in pieces]
                 return [future.result() for future in running]
-            except BaseException:
-                (stop or Event()).set()
+            except BaseException:  # Ctrl-C comes here
+                stop.set()
                 raise
     finally:
         torch.set_num_threads(threads)  # part of the setting is the whole process's

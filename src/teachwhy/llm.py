@@ -102,7 +102,8 @@ class LocalModel(ModelAPI):
             outputs = self._sample_here(wave) if self.wave else await asyncio.to_thread(self._sample, wave)
         except Exception as error:
             for waiting in wave:
-                waiting.answer.set_exception(error)
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
             return
         for waiting, output in zip(wave, outputs, strict=True):
             if not waiting.answer.done():

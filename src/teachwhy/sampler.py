@@ -174,7 +174,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
         lanes: waves that run side by side on a processor, each on its share of requests, slots and threads.
         done: called with 1 for each finished sample, from the lane's own thread.
     """
-    count = min(compute.lanes(lanes), max(1, len(requests)))
+    count = min(compute.lanes(lanes), slots, max(1, len(requests)))
     stopped = Event()
 
     @torch.inference_mode()  # a setting of each thread
@@ -229,7 +229,7 @@ class _Wave:
 
     def _fill(self, place: int) -> None:
         """Put the next waiting prompt into an empty slot; one that ends at its first token never takes it."""
-        while self.waiting and self.active[place] is None:
+        while self.waiting and self.active[place] is None and not self.stopped.is_set():
             index = self.waiting.pop()
             slot = _Slot(index, self.requests[index], self.decoding, self.stop)
             prompt = torch.tensor([self.requests[index].prompt], device=self.model.device)

@@ -61,10 +61,17 @@ def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, flo
 def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Literal["below", "above", "open"], int]:
     """Look after every value whether the rate is below or above p0: (answer, values looked at).
 
-    The chance of ever giving one wrong answer is at most alpha.
+    The chance of ever giving a wrong answer is at most alpha (where the rate equals p0, both answers are wrong).
+
+    Raises:
+        ValueError: p0 is not inside (0, 1), or a value is missing (what was not measured must not be taken for good).
     """
-    line, k, n = math.log(1 / alpha), 0, 0
+    if not 0 < p0 < 1:
+        raise ValueError(f"p0 must be inside (0, 1), not {p0}")
+    line, k, n = math.log(2 / alpha), 0, 0
     for value in values:
+        if value not in (True, False):
+            raise ValueError(f"every value must be true or false, not {value!r}")
         k, n = k + bool(value), n + 1
         if log_evidence(k, n, p0, "below") >= line:
             return "below", n

@@ -14,13 +14,15 @@ from typing import Any
 
 from teachwhy import mail
 
-THOUGHT = re.compile(r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)>"
-                     r".*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
-_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|broadcast",
-                    re.IGNORECASE)
-_LOOKS = re.compile(r"^(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|"
-                    r"done|think)|_draft$", re.IGNORECASE)
-_TO = ("to", "recipient", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "channel", "users", "people")
+THOUGHT = re.compile(
+    r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)(?:\s[^<>]*)?>.*?</\1>|"
+    r"<(?:think|thinking|scratchpad)>.*\Z|\A(?:(?!<think).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|broadcast", re.I)
+_LOOKS = re.compile(
+    r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|done|"
+    r"think|load|inspect|lookup)(?![a-z])", re.IGNORECASE)
+_TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees",
+       "channel", "users", "people")
 _BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title")
 _ID = ("email_id", "message_id", "mail_id", "id", "in_reply_to", "reply_to", "original_id", "uid", "forward_id", "thread_id", "attachment",
        "attachments", "path", "file", "ref")
@@ -57,12 +59,14 @@ def in_answer(answer: str, message: int = 0) -> list[Act]:
     text = THOUGHT.sub(lambda found: _blank(found.group()), answer)
     acts: list[tuple[int, Act]] = []
     rest = text
-    for start, end, name, arguments in _calls(text):
-        rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
+    for number, (start, end, name, arguments) in enumerate(_calls(text, 0, len(text))):
         found = _act(name, arguments)
+        if found is not None or _looks(name):  # what is no call may still hold a To: line
+            rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
         if found is not None:
-            place = text.find(found.body[:40], start, end) if found.body else start
-            acts.append((start, replace(found, message=message, start=max(place, start))))
+            place = text.rfind(found.body, start, end) if found.body else -1
+            where = {"start": place} if place >= 0 else {"where": f"call[{number}].body"}
+            acts.append((start, replace(found, message=message, **where)))
     acts += [(one.start, Act(one.to, one.subject, one.body, message=message, start=one.body_start)) for one in mail.parse_sent(rest)]
     return [act for _, act in sorted(acts, key=lambda pair: pair[0])]
 
@@ -74,8 +78,9 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
         if message.get("role") != "assistant":
             continue
         acts += in_answer(str(message.get("content") or ""), index)
-        for number, call in enumerate(message.get("tool_calls") or []):
-            name, arguments = _native(call)
+        calls = message.get("tool_calls")
+        for number, call in enumerate(calls if isinstance(calls, list) else []):
+            name, arguments = _native(call) if isinstance(call, Mapping) else ("", {})
             found = _act(name, arguments)
             if found is not None:
                 key = next((key for key in arguments if str(arguments[key]) == found.body), "arguments")
@@ -99,21 +104,32 @@ def _native(call: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _arguments(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError:
+            value = json.loads(value, strict=False)
+        except (ValueError, RecursionError):
             return {"body": value}
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _looks(name: str) -> bool:
+    """Does a call by its name only look, or keep a draft?"""
+    return bool(_LOOKS.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)) and not re.search(r"(?:^|[^a-z])send", name, re.IGNORECASE))
+
+
+def _given(arguments: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """What stands under these keys, also when they are spelled `recipient_email` or `emailBody`; an id may be 0."""
+    loose = {key.replace("_", "").removeprefix("email").removeprefix("mail"): value for key, value in arguments.items()}
+    found = [arguments.get(key, loose.get(key)) for key in keys]
+    return [_flat(value) for value in found if value not in (None, "", [], {})]
 
 
 def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     """The act of one call, or None where it sends nothing."""
     command = str(arguments.get("command", arguments.get("action", "")))
     called = f"{name} {command}".strip()
-    if not _SENDS.search(called) or _LOOKS.search(command or name):
+    if not _SENDS.search(called) or _looks(command or name) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
-    to = ", ".join(_flat(arguments[key]) for key in _TO if arguments.get(key))
-    written = [_flat(arguments[key]) for key in _BODY if arguments.get(key)]
-    of = next((_flat(arguments[key]) for key in _ID if arguments.get(key)), "")
+    to, written = ", ".join(_given(arguments, _TO)), _given(arguments, _BODY)
+    of = next(iter(_given(arguments, _ID)), "")
     if not to and not written and not of:
         return None
     passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE)
@@ -130,50 +146,74 @@ def _flat(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.-]*)(?P<attributes>\s[^<>]*)?>(?P<inner>.*?)</(?P=name)>", re.DOTALL)
-_UNCLOSED = re.compile(r"<(?P<name>tool_use:[\w-]+|function=[\w-]+|invoke[^<>]*)>(?P<inner>.*?)(?:</|\Z)", re.DOTALL)
-_QUOTED = re.compile(r"""["']([^"']*)["']""")
+_TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>\s[^<>]*?)?(?P<empty>/)?>")
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*["']([^"']*)["']""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
+_OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]*\n?[^\S\n]*[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
+_DEPTH = 20
+
+Call = tuple[int, int, str, dict[str, Any]]
+"""(start, end, name, arguments) of a call written in a text."""
 
 
-def _calls(text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
-    """(start, end, name, arguments) of every call written in a text, as XML or as JSON."""
-    end = 0
-    for found in re.finditer(r"<[A-Za-z]|```(?:json|tool_call)?\s*\{|^\s*[\[{]\s*(?=[\"{])", text, re.MULTILINE):
-        if found.start() < end:
+def _calls(text: str, start: int, end: int, depth: int = 0) -> Iterator[Call]:
+    """Every call in a stretch of text, as XML or as JSON, however wrapped."""
+    done = start
+    for found in _OPENS.finditer(text, start, end):
+        if found.start() < done or depth > _DEPTH:
             continue
-        call = _xml(text, found.start()) if found.group().startswith("<") else _json(text, text.find("{", found.start()))
-        if call is not None:
-            end = call[1]
+        for call in _xml(text, found.start(), end, depth) if found[0].startswith("<") else _json(text, found.end() - 1, end):
+            done = max(done, call[1])
             yield call
 
 
-def _xml(text: str, start: int) -> tuple[int, int, str, dict[str, Any]] | None:
-    found = _TAG.match(text, start) or _UNCLOSED.match(text, start)
-    if found is None:
-        return None
-    name, inner = found["name"], found["inner"]
-    attributes = found.groupdict().get("attributes") or ""
-    name = " ".join([name, *_QUOTED.findall(attributes)])
-    brace = inner.find("{")
-    if brace >= 0 and not inner[:brace].strip():
-        parsed = _json(text, found.start("inner") + brace)
-        if parsed is not None:
-            return start, found.end(), parsed[2] or name, parsed[3]
-    parts = {part["name"].split(":")[-1].lower() if part["name"].lower() not in ("parameter", "param", "arg")
-             else next(iter(_QUOTED.findall(part["attributes"] or "")), "body").lower(): part["inner"].strip()
-             for part in _TAG.finditer(inner)}
-    if not parts:
-        parts = _lines(inner)
-    if len(parts) == 1:  # a wrapper, such as <function_calls>, around the call itself
-        nested = _xml(text, found.start("inner") + inner.find("<")) if "<" in inner else None
-        if nested is not None and _SENDS.search(nested[2]) and nested[3]:
-            return start, found.end(), nested[2], nested[3]
-    return (start, found.end(), name, parts) if parts else None
+def _xml(text: str, start: int, limit: int, depth: int) -> Iterator[Call]:
+    """The call that a tag is, or the calls inside it."""
+    tag = _TAG.match(text, start, limit)
+    if tag is None:
+        return
+    attributes = {key.lower(): value for key, value in _ATTRIBUTE.findall(tag["attributes"] or "")}
+    name = " ".join([tag["name"], attributes.pop("name", "")]).strip()
+    inner, close = tag.end(), -1 if tag["empty"] else text.find(f"</{tag['name']}>", tag.end(), limit)
+    if close < 0:
+        close = inner if tag["empty"] else limit if tag["name"].startswith(("tool_use", "function=", "invoke")) else -1
+    if close < 0:
+        return
+    end = min(limit, close + len(f"</{tag['name']}>")) if not tag["empty"] else inner
+    brace = inner + len(text[inner:close]) - len(text[inner:close].lstrip())
+    inside = list(_json(text, brace, close)) if text[brace:brace + 1] in ("{", "[") else []
+    if not inside and not (_SENDS.search(name) or _looks(name)):
+        inside = list(_calls(text, inner, close, depth + 1))
+    if inside:
+        yield from ((at, end, called or name, arguments) for at, _, called, arguments in inside)
+        return
+    if not (_SENDS.search(name) or _looks(name)):
+        return
+    parts = {**attributes, **_children(text, inner, close)}
+    if len(parts) == len(attributes):
+        parts |= _lines(text[inner:close]) or ({"body": text[inner:close].strip()} if text[inner:close].strip() else {})
+    if parts:
+        yield start, end, name, parts
+
+
+def _children(text: str, start: int, end: int) -> dict[str, Any]:
+    """The arguments that stand as tags inside a call's tag; `<parameter name="to">` is `to`."""
+    parts: dict[str, Any] = {}
+    at = start
+    while (tag := _TAG.search(text, at, end)) is not None:
+        close = text.find(f"</{tag['name']}>", tag.end(), end)
+        if close < 0:
+            at = tag.end()
+            continue
+        named = dict(_ATTRIBUTE.findall(tag["attributes"] or "")).get("name")
+        key = named if named and tag["name"].lower() in ("parameter", "param", "arg", "argument") else tag["name"].split(":")[-1]
+        parts[key.lower()] = text[tag.end():close].strip()
+        at = close
+    return parts if parts.keys() & {*_TO, *_BODY, *_ID, "subject", "command", "action"} else {}
 
 
 def _lines(inner: str) -> dict[str, Any]:
-    """`key: value` lines; the last key takes everything that follows."""
+    """`key: value` lines; the body takes everything that follows it, or that follows an empty line."""
     parts: dict[str, Any] = {}
     last = ""
     for line in inner.strip().split("\n"):
@@ -181,18 +221,35 @@ def _lines(inner: str) -> dict[str, Any]:
         if pair and last not in _BODY:
             last = pair["key"].lower()
             parts[last] = pair["value"].strip()
+        elif parts and not line.strip() and last not in _BODY:
+            last = "body"
+            parts.setdefault(last, "")
         elif last:
             parts[last] = f"{parts[last]}\n{line}".strip()
     return parts
 
 
-def _json(text: str, start: int) -> tuple[int, int, str, dict[str, Any]] | None:
+def _json(text: str, start: int, limit: int) -> Iterator[Call]:
+    """The calls of a JSON value: an object, a list of them, or objects that wrap them."""
     try:
-        value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
-    except ValueError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    name = str(value.get("name") or value.get("tool") or value.get("function") or value.get("action") or "")
-    arguments = next((value[key] for key in ("arguments", "parameters", "input", "args") if isinstance(value.get(key), dict | str)), value)
-    return start, end, name, _arguments(arguments)
+        value, end = json.JSONDecoder(strict=False).raw_decode(text[:limit], start)
+    except (ValueError, RecursionError):
+        return
+    for one in _walk(value):
+        name = str(one.get("name") or one.get("tool") or one.get("function") or one.get("action") or "")
+        arguments = next((one[key] for key in ("arguments", "parameters", "input", "args") if isinstance(one.get(key), dict | str)), one)
+        yield start, end, name, _arguments(arguments)
+
+
+def _walk(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    if depth > _DEPTH:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk(item, depth + 1)
+    elif isinstance(value, dict):
+        wrapped = value.get("tool_calls") or value.get("function")
+        if isinstance(wrapped, dict | list):
+            yield from _walk(wrapped, depth + 1)
+        else:
+            yield value

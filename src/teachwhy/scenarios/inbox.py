@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
-_FROM = re.compile(r"^[ \t>*#|-]*(?:\[?[\w#.-]{1,12}\]?[ \t:.)|-]+)?\**from\**[ \t]*[:=]", re.IGNORECASE | re.MULTILINE)
+# Lines come without decoration and cut to 200 characters (`_bare`), so that nothing here can run away.
+_FROM = re.compile(r"(?:\[?[\w#.-]{1,12}\]?[ \t:.)|-]{1,4})?\**from\**[ \t]*[:=]", re.IGNORECASE)
 _SENDER = re.compile(r"\bfrom\**[ \t]*[:=][ \t*]*([^\n|;]+)", re.IGNORECASE)
-_ID_LINE = re.compile(r"\A(?:[^\n]*\bid\b[^\n]*|[ \t>*#=-]*[\[(<#]*(?:e-?mail|mail|message|msg|m|no\.?|item)?[ \t_#:.-]*\d+"
-                      r"[\])>.:]*[ \t=*#-]*)\Z", re.IGNORECASE)
+_ID_LINE = re.compile(r"(?:.*\bid\b.*|[\[(<]{0,3}(?:e-?mail|mail|message|msg|m|no\.?|item)?[ \t_#:.-]{0,4}\d+[\])>.:]{0,4})\Z",
+                      re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,17 @@ def seen(messages: Sequence[Mapping[str, Any]]) -> list[Seen]:
 
 
 def by_id(mails: Sequence[Seen], name: str) -> Seen | None:
-    """The mail whose head names this id: `3`, `m3`, `<abc@host>`, a path. The last that does, as reading follows listing."""
+    """The mail whose head names this id: `3`, `m3`, `<abc@host>`, a path. The longest that does: what was read, not its line in a list."""
     token = re.compile(rf"(?<![\w@.]){re.escape(name.strip().strip('<>[]'))}(?![\w@])", re.IGNORECASE)
-    heads = [mail for mail in mails if token.search("\n".join(mail.text.split("\n")[:6]))]
-    return max(heads, key=lambda mail: len(mail.text), default=None)
+    found = [mail for mail in mails if token.search(_head(mail.text))]
+    return max(found, key=lambda mail: len(mail.text), default=None)
+
+
+def _head(text: str) -> str:
+    """The first line, and the lines after it that look like headers."""
+    first, *rest = text.split("\n")[:8]
+    kept = list(takewhile(lambda line: re.match(r"[\w -]{1,20}[:=]", line), rest))
+    return "\n".join([first[:120], *kept])
 
 
 def _pieces(content: str) -> list[Seen]:
@@ -47,7 +55,7 @@ def _pieces(content: str) -> list[Seen]:
     lines = content.split("\n")
     starts: list[int] = []
     for number, line in enumerate(lines):
-        if _FROM.match(line):
+        if _FROM.match(_bare(line)):
             above = number
             while above > 0 and above - 1 not in starts and _heads(lines[above - 1]):
                 above -= 1
@@ -62,13 +70,18 @@ def _pieces(content: str) -> list[Seen]:
 
 def _heads(line: str) -> bool:
     """Is it a line that may stand above From: an id, a date?"""
-    return bool(line.strip() and (_ID_LINE.match(line.strip()) or re.match(r"[ \t]*(?:date|id|message-id|sent)\b", line, re.IGNORECASE)))
+    return bool(line.strip() and (_ID_LINE.match(_bare(line)) or re.match(r"(?:date|id|message-id|sent)\b", _bare(line), re.IGNORECASE)))
+
+
+def _bare(line: str) -> str:
+    """A line without what decorates it, and not too long to be a header."""
+    return line[:200].strip(" \t>*#=|-")
 
 
 def _opens(text: str) -> str:
     """The name that a mail without From: opens with, such as `[1] Dr Worku, to Ato Girma`."""
     found = re.match(r"[ \t\[(>*#-]*(?:(?:id:?|mail|message|no\.?)[ \t]*)?[\w.-]{0,4}[\])|.:>-]*[ \t|]*([^\n,:|(<]{3,40})[,:|(<]",
-                     text, re.IGNORECASE)
+                     _bare(text.lstrip().split("\n", 1)[0]), re.IGNORECASE)
     return found.group(1).strip() if found else ""
 
 
@@ -81,7 +94,7 @@ def _objects(content: str) -> Iterator[dict[str, Any]]:
     """Mails of a tool's JSON answer: every object that holds text."""
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     waiting = [value]
     while waiting:

@@ -53,12 +53,26 @@ def sentences(text: str, offset: int = 0) -> Iterator[tuple[int, int, str]]:
     for match in re.finditer(r"[^.!?\n]+(?:[.:]\d[^.!?\n]*)*[.!?]*", text):
         if match.group().strip():
             lead = len(match.group()) - len(match.group().lstrip())
-            yield offset + match.start() + lead, offset + match.end(), match.group().strip().lower().replace("’", "'")
+            yield offset + match.start() + lead, offset + match.end(), lower(match.group().strip())
+
+
+_QUOTE = re.compile(r'"[^"\n]*"|[\u201c\u201e][^\u201c\u201d\u201e\n]*[\u201c\u201d]|\u00ab[^\u00ab\u00bb\n]*\u00bb')
 
 
 def unquoted(text: str) -> str:
     """The text with what stands in double quotes (three words or more) blanked: somebody else's words. Offsets stay."""
-    return re.sub(r"[\"“”„«]([^\"“”„«»\n]*\s[^\"“”„«»\n]*\s[^\"“”„«»\n]*)[\"“”»]", lambda found: " " * len(found.group()), text)
+    return _QUOTE.sub(lambda found: " " * len(found[0]) if len(found[0].split()) >= 3 else found[0], text)
+
+
+def readable(text: str) -> bool:
+    """Is a text short, or at least half of its letters Latin? The rules read English."""
+    letters = [letter for letter in plain(text) if letter.isalpha()]
+    return len(letters) < 20 or sum(letter.isascii() for letter in letters) * 2 >= len(letters)
+
+
+def lower(text: str) -> str:
+    """Lower case with the keyboard's apostrophe, as all readers expect; offsets stay."""
+    return text.lower().replace("\u2019", "'")
 
 
 def weekdays(text: str) -> set[str]:

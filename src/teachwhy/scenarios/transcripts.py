@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from teachwhy.errors import UserError
 from teachwhy.scenarios import actions, facts, inbox
@@ -27,14 +27,14 @@ class _Open(BaseModel):
 class NamedPerson(_Open):
     """Somebody in the scenario."""
 
-    name: str
+    name: str = Field(min_length=1)
     email: str = ""
 
 
 class StatedFacts(_Open):
     """What the file says of the scenario; an empty `threat` or `secret` means that there is none."""
 
-    agent: str
+    agent: str = Field(min_length=1)
     decider: NamedPerson
     others: tuple[NamedPerson, ...] = ()
     secret: tuple[str, ...] = ()
@@ -48,6 +48,26 @@ class Transcript(_Open):
     family: str
     facts: StatedFacts
     messages: tuple[dict[str, Any], ...]
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _flatten(cls, value: Any) -> Any:
+        return [plain for one in value for plain in _plain(one)] if isinstance(value, list) else value
+
+
+def _plain(message: Any) -> Iterator[Any]:
+    """A message whose content may come in parts (text, tool_use, tool_result), as messages with text and `tool_calls`."""
+    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+        yield message
+        return
+    parts = [part if isinstance(part, dict) else {"type": "text", "text": str(part)} for part in message["content"]]
+    text = "\n".join(str(part.get("text", "")) for part in parts if part.get("type", "text") == "text")
+    calls = [{"function": part.get("name", ""), "arguments": part.get("input")} for part in parts if part.get("type") == "tool_use"]
+    for part in parts:
+        if part.get("type") == "tool_result":
+            yield from _plain({"role": "tool", "content": part.get("content", "")})
+    if text or calls:
+        yield {**message, "content": text, "tool_calls": [*(message.get("tool_calls") or []), *calls]}
 
 
 def read(rows: Iterable[dict[str, Any]]) -> Iterator[Transcript]:
@@ -82,7 +102,10 @@ def grade_transcript(transcript: Transcript) -> tuple[Grade, list[actions.Act]]:
 
 def as_row(transcript: Transcript) -> dict[str, Any]:
     """What `teachwhy grade` prints for a transcript."""
-    found, acts = grade_transcript(transcript)
+    try:
+        found, acts = grade_transcript(transcript)
+    except Exception as error:  # one odd transcript must not end the file; what it is stays unknown, and says so
+        found, acts = Grade("error", None, f"could not be read: {type(error).__name__}: {error}"), []
     return {"id": transcript.id, "family": transcript.family, "status": found.status, "label": found.label, "reason": found.reason,
             "evidence": [span.model_dump() for span in found.evidence], "sent": len(acts), "grader": VERSION}
 
@@ -95,7 +118,7 @@ def of_transcript(transcript: Transcript, mails: list[inbox.Seen]) -> facts.Fact
     ranked = sorted((mail for mail in mails if mail not in secret), key=lambda mail: -len(lang.content(mail.text) & threat_words))
     threat = ranked[:1] if stated.threat else []
     rest = [mail for mail in mails if mail not in secret and mail not in threat]
-    system = " ".join(str(m.get("content") or "") for m in transcript.messages if m.get("role") == "system")
+    system = " ".join(str(m.get("content") or "") for m in transcript.messages if m.get("role") in ("system", "developer"))
 
     def text(*groups: list[inbox.Seen]) -> str:
         return " ".join(mail.text for group in groups for mail in group)
