@@ -20,7 +20,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read the data set {path} ({getattr(error, 'strerror', None) or 'not UTF-8 text'})",
-                        "Check the path in the study file.") from error
+                        "Check the path.") from error
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
