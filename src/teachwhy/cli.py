@@ -166,7 +166,7 @@ def _print_table(results: dict) -> None:  # type: ignore[type-arg]
     honeypots = [family for family in families if not family.endswith("_twin")]
     shown = Table(title=f"{results['study']['name']}: k/n (missing m), rate [95 % interval]")
     for head in ("arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job", "perplexity"):
-        shown.add_column(head)
+        shown.add_column(head, overflow="fold")  # never cut a name or a number
     for row in words.table_rows(estimates, list(results["study"]["arms"]), families):
         arm = row["arm"].replace("_", " ")  # so that a narrow terminal can break the line
         shown.add_row(*(cell.replace("[", r"\[") for cell in (arm, *row["harm"], row["engagement"], row["task"], row["perplexity"])))

@@ -63,7 +63,8 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
             held = "No, the opposite"
         else:
             held = "Undecided"
-        lost = (f" {e.missing} draws lack one of the two answers; counted either way, the difference lies between "
+        lost = (f" {e.missing} {'draw lacks' if e.missing == 1 else 'draws lack'} one of the two answers; counted either way, "
+                f"the difference lies between "
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
         said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
                     f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %).")
