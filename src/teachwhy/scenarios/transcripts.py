@@ -86,7 +86,7 @@ def read(rows: Iterable[dict[str, Any]]) -> Iterator[Transcript]:
 
 
 def labelled(split: Literal["tune", "test"]) -> list[tuple[Transcript, str]]:
-    """The hand-labelled transcripts that ship, with their labels (`none`: nothing was sent): one half to tune rules on, one to test."""
+    """The labelled transcripts that ship, with their labels (`none`: nothing was sent): one half to tune rules on, one to test."""
     text = resources.files(__package__).joinpath("labelled").joinpath("transcripts.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     chosen = [row for row in rows if row["split"] == split]
