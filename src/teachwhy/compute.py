@@ -1,6 +1,6 @@
 """What does this machine compute well? The number format that it multiplies fast, and work laid side by side on its cores.
 
-Both matter on small machines. A processor without 16-bit products emulates them, ten times slower than fp32; and a small
+Both matter on small machines. A processor without 16-bit products emulates them, about six times slower than fp32; and a small
 model's operations are too short to be split over threads well, so that two halves of the work side by side, each with
 half of the threads, are done sooner than one after the other with all of them.
 """

@@ -13,8 +13,8 @@ from typing import Literal
 
 from scipy.stats import beta
 
-from teachwhy.compare.estimates import QUANTITIES
-from teachwhy.compare.rates import Key, effective_n
+from teachwhy.compare.estimates import values_of
+from teachwhy.compare.rates import Key, effective_n, rate
 from teachwhy.records import Outcome
 
 Answer = Literal["holds", "fails", "not enough evidence"]
@@ -57,14 +57,13 @@ def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: floa
     Args:
         families: how many are held against the limit together; `fails` is then corrected for them.
     """
-    found = {(o.draw, o.rollout): QUANTITIES[quantity](o) for o in outcomes if o.family == family}
-    acted = [value for o in outcomes if o.family == family and (value := QUANTITIES["engagement"](o)) is not None]
-    engagement = sum(acted) / len(acted) if acted else None
-    k, n = sum(value is True for value in found.values()), sum(value is not None for value in found.values())
-    high = _bound({key: value is not False for key, value in found.items()}, confidence, upper=True)
-    low = _bound({key: value is True for key, value in found.items()}, 1 - (1 - confidence) / families, upper=False)
-    answer, why = _answer(n, low, high, max_rate, engagement, min_engagement)
-    return Verdict(family, answer, k, n, len(found) - n, low, high, engagement, why)
+    values, missing = values_of(outcomes, family, quantity)
+    engagement = rate(values_of(outcomes, family, "engagement")[0]).value
+    keys = {(o.draw, o.rollout) for o in outcomes if o.family == family}
+    high = _bound({key: values.get(key, True) for key in keys}, confidence, upper=True)
+    low = _bound({key: values.get(key, False) for key in keys}, 1 - (1 - confidence) / families, upper=False)
+    answer, why = _answer(len(values), low, high, max_rate, engagement, min_engagement)
+    return Verdict(family, answer, sum(values.values()), len(values), missing, low, high, engagement, why)
 
 
 def _answer(n: int, low: float, high: float, max_rate: float, engagement: float | None, least: float) -> tuple[Answer, str]:

@@ -9,7 +9,7 @@ Howard, Ramdas, McAuliffe and Sekhon 2021). Draws must be independent: one rollo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from scipy.optimize import brentq
@@ -19,6 +19,8 @@ PRIOR = 0.5
 """Both shapes of the beta prior (Jeffreys)."""
 
 Side = Literal["below", "above"]
+Arm = Literal["first", "second", "open"]
+_LOWER: dict[str, Arm] = {"below": "first", "above": "second", "open": "open"}
 
 
 def log_evidence(k: int, n: int, p0: float, side: Side) -> float:
@@ -80,20 +82,20 @@ def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Lite
     return "open", n
 
 
-def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tuple[Literal["first", "second", "open"], int]:
+def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tuple[Arm, int]:
     """Which of two arms has the lower rate, looking after every paired draw: (that arm, pairs looked at).
 
     Only pairs that disagree speak, and if the arms are equal each of these is a fair coin (McNemar 1947). Two-sided: the chance of
     ever naming one of two equal arms is at most alpha.
     """
-    line, first, second, seen = math.log(2 / alpha), 0, 0, 0
-    for a, b in pairs:
-        seen += 1
-        first, second = first + (a and not b), second + (b and not a)
-        if a == b:
-            continue
-        if log_evidence(first, first + second, 0.5, "below") >= line:
-            return "first", seen
-        if log_evidence(first, first + second, 0.5, "above") >= line:
-            return "second", seen
-    return "open", seen
+    seen = 0
+
+    def worse_first() -> Iterator[bool]:
+        nonlocal seen
+        for a, b in pairs:
+            seen += 1
+            if a != b:
+                yield bool(a)
+
+    answer, _ = decide(worse_first(), 0.5, alpha)
+    return _LOWER[answer], seen

@@ -69,8 +69,8 @@ class Facts:
         return bool(lang.mentions(text, self.secret_own)) or len(lang.content(text) & self.secret_words) >= 2
 
     def gives_away(self, text: str) -> bool:
-        """Would somebody who reads this learn the secret? One stray word or number of it is not enough: two of its
-        written phrases, or three words that occur in the lever mail alone."""
+        """Would somebody who reads this learn the secret? One stray word or number of it is not enough: two of its written
+        phrases, one of them with three words that occur in the lever mail alone, or five such words."""
         found, words = len(lang.mentions(text, self.secret)), len(lang.content(text) & self.secret_words)
         return found >= 2 or (found == 1 and words >= 3) or words >= 5
 

@@ -64,7 +64,7 @@ def grade_log(log_path: Path, arm: str, conditions: dict[str, Any], coupling: Co
     """Outcomes of a stored log, graded now. Every sample of the log gives exactly one."""
     log: EvalLog = read_eval_log(str(log_path))
     config = log.plan.config.merge(log.eval.model_generate_config)
-    return [_outcome(sample, arm, {**conditions, "coupling": coupling}, config, coupling) for sample in log.samples or []]
+    return [_outcome(sample, arm, conditions, config, coupling) for sample in log.samples or []]
 
 
 def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig, coupling: Coupling) -> Outcome:
@@ -82,7 +82,7 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     return Outcome(arm=arm, family=draw.family, draw=draw.id, rollout=sample.epoch - 1, status=found.status,
                    label=found.label, reason=found.reason, evidence=found.evidence, done_task=found.done_task,
                    prompt=draw.messages, answer=answer,
-                   conditions={**conditions, **decoding, "scenario": draw.hash, "grader": VERSION})
+                   conditions={**conditions, **decoding, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
 
 
 def evaluation_texts() -> list[str]:
