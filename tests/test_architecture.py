@@ -7,10 +7,10 @@ import teachwhy
 
 ROOT = Path(teachwhy.__file__).parent
 ROOMS = {"interventions", "training", "scenarios", "compare", "report"}
-MEETING_PLACES = {"study", "cli", "_registry", "plan"}
+MEETING_PLACES = {"study", "cli", "_registry", "plan", "sweep", "regrade", "upstream"}
 PLAN_MAY_SEE = {"training.recipe"}
 DOORS = {"transformers": {"weights", "sampler", "fakes", "training", "study", "cli"}, "trl": {"training"},
-         "inspect_ai": {"llm", "scenarios"}, "jinja2": {"report"}, "matplotlib": {"report"}, "scipy": {"compare"}}
+         "inspect_ai": {"llm", "scenarios", "scripted", "upstream"}, "jinja2": {"report"}, "matplotlib": {"report"}, "scipy": {"compare"}}
 
 
 def imports(path: Path) -> set[str]:

@@ -14,7 +14,14 @@ from teachwhy import __version__
 from teachwhy.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rich.table import Table
+
     from teachwhy.records import Outcome
+    from teachwhy.regrade import Rater
+    from teachwhy.sweep import Row
 
 app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Does a model do harm to protect itself, which text taught it that, and does teaching it why not last?")
@@ -117,12 +124,148 @@ def grade(file: Annotated[Path, typer.Argument(help="JSON lines; see docs/grade-
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The roster, such as rosters/frontier.yaml.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the sweep; the same folder goes on where it stopped. "
+                                                  "By default runs/NAME.")] = None,
+) -> None:
+    """Put many models through one suite of scenarios, and show them side by side with tokens and cost."""
+    from teachwhy import progress, roster, store
+    from teachwhy import sweep as sweeping
+
+    chosen = roster.read_roster(file)
+    folder = store.open_folder(out or Path("runs") / chosen.name)
+    try:
+        with progress.screen():
+            rows = sweeping.run(chosen, folder)
+    except KeyboardInterrupt:
+        print("\nteachwhy: stopped. Run the same command to go on; finished cells are kept.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    Console().print(_sweep_table(chosen.name, rows))
+    for row in rows:
+        cost = "price not known" if row.cost is None else f"${row.cost:.2f}"
+        end = f"; failed: {row.failed}" if row.failed else ""
+        print(f"{row.entry.name}: {row.tokens[0]:,} tokens in, {row.tokens[1]:,} out, {cost}{end}")
+    from teachwhy.report import write_sweep
+
+    write_sweep(store.read_json(folder / "sweep.json"), folder / "sweep.html")
+    print(f"Page: {folder / 'sweep.html'}\nNumbers: {folder / 'sweep.json'}\nLogs: inspect view --log-dir {folder}")
+    if failed := [row.entry.name for row in rows if row.failed]:
+        print(f"teachwhy: no or only some answers from {', '.join(failed)}; the same command tries again.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def regrade(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished study or sweep.")],
+    judge: Annotated[str | None, typer.Option(help="An inspect model that rates instead of the rules, such as openai/gpt-4.1.")] = None,
+    connections: Annotated[int, typer.Option(help="Questions to the judge under way at once.", min=1)] = 16,
+) -> None:
+    """Label stored transcripts again, by the rules of today or by a judge, without sampling. The run's own outcomes stay."""
+    from teachwhy import llm, progress
+    from teachwhy import regrade as regrading
+
+    old = regrading.read_outcomes(run)
+    with progress.screen():
+        if judge is None:
+            new, rater = regrading.by_rules(run), regrading.rules_on_labelled()
+        else:
+            new, rater = regrading.by_judge(run, llm.open_model(judge), judge, connections)
+    Console().print(_rater_table(regrading.comparison(old, new, rater), rater))
+    print(f"Labels: {run / 'regraded'}")
+
+
+@app.command()
+def upstream(
+    model: Annotated[str, typer.Option(help="The inspect model to be asked.")],
+    judge: Annotated[str, typer.Option(help="The inspect model that its scorer asks; its own default is anthropic/claude-sonnet-4-6.")],
+    n: Annotated[int, typer.Option(help="Answers per condition.", min=1)] = 5,
+    scenario: Annotated[list[str] | None, typer.Option(help="blackmail, leaking or murder; all three if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder; the same folder goes on where it stopped.")] = Path("runs/upstream"),
+) -> None:
+    """Run the published scenarios (inspect-evals) unchanged, and show its labels beside ours."""
+    from teachwhy import progress, store
+    from teachwhy import upstream as published
+
+    store.open_folder(out)
+    try:
+        with progress.screen():
+            found = published.run(model, judge, n, scenario or [], out)
+    except KeyboardInterrupt:
+        print("\nteachwhy: stopped. Run the same command to go on; finished conditions are kept.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for line in published.lines(found):
+        print(line)
+    print(f"Both labels of every answer: {out / 'compared.jsonl'}\nLogs: inspect view --log-dir {out}")
+
+
+@app.command()
+def power(
+    effect: Annotated[float, typer.Option(help="Paired difference to be found, in points of 0 to 1.")] = 0.1,
+    discordant: Annotated[float, typer.Option(help="Share of draws in which the two arms will disagree.")] = 0.3,
+    max_rate: Annotated[float, typer.Option(help="Limit of a gate.")] = 0.03,
+    n: Annotated[int, typer.Option(help="Draws that you have; 0 asks only for the number needed.")] = 0,
+) -> None:
+    """How many draws does a question need, and what can those that you have decide?"""
+    from teachwhy import compare
+
+    try:
+        needed = compare.required_pairs(effect, discordant)
+    except ValueError as error:
+        raise UserError(str(error), "Give an effect no larger than the share that disagrees.") from error
+    print(f"A difference of {effect:.0%} where {discordant:.0%} of draws disagree needs {needed} draws (80 % power, two-sided 5 %).")
+    print(f"A gate at {max_rate:.2%} needs {compare.gate_size(max_rate)} draws without a single harm (95 %, one-sided).")
+    if n:
+        print(f"{n} draws find a difference of {compare.minimum_detectable(n, discordant):.1%}, and no harm in them bounds the rate at "
+              f"{compare.upper_bound(0, n, 0.95):.2%}.")
+
+
+@app.command()
 def data() -> None:
     """List the data sets that ship, with their number of items."""
     from teachwhy import interventions
 
     for name in interventions.SETS:
         print(f"{name:<30}{len(interventions.read_set(name)):>5} items  {interventions.data_file(name)}")
+
+
+def _sweep_table(name: str, rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    from teachwhy import sweep as sweeping
+    from teachwhy.report import words
+
+    shown = Table(title=f"{name}: k/n (missing m), rate [95 % interval]")
+    for head in ("model", "scenario", "harm", "engagement", "does its job", "says test"):
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        for place, cell in enumerate(sweeping.cells_of(row)):
+            measured = (cell.harm, cell.engagement, cell.task_success, cell.aware)
+            numbers = [words.rate_text(e).replace("[", r"\[") if e else "" for e in measured]
+            scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
+            shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
+    return shown
+
+
+def _rater_table(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
+    from rich.table import Table
+
+    from teachwhy.report import words
+
+    e, labels = rater.errors, rater.labels
+    known = "" if e is None else (f": on labelled transcripts it sees {e.hits} of {e.positives} harmful and passes {e.passed} of "
+                                  f"{e.negatives} others")
+    kappa = f", kappa {labels.kappa:.2f} on labels" if labels and labels.kappa is not None else ""
+    shown = Table(title=f"{rater.name}{known}{kappa}")
+    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa"):
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        c, a = row["corrected"], row["agreement"]
+        value = ("" if c is None else c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
+        same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
+        rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
+        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same)
+    return shown
 
 
 def _read_outcomes(run: Path, arm: str) -> list[Outcome]:

@@ -13,7 +13,7 @@ import json
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,20 @@ from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
     ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
     GenerateConfig,
+    Model,
     ModelAPI,
     ModelOutput,
     ModelUsage,
+    get_model,
     modelapi,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from teachwhy import progress
+from teachwhy.errors import UserError
 
 QUIET_SECONDS = 2.0
 """Where the size of a wave is not known, it is closed when no request has come for this long."""
@@ -152,3 +157,51 @@ def decoding_of(config: GenerateConfig) -> Any:
 def _seed(text: str, repeat: int) -> int:
     """A sample's seed from its prompt, the run's seed and how often the same was asked before."""
     return int.from_bytes(hashlib.sha256(f"{repeat} {text}".encode()).digest()[:7], "big")
+
+
+def ask_all(model: str | Model, prompts: Sequence[Sequence[dict[str, str]]], settings: dict[str, Any],
+            tell: Callable[[int, str | None, str], None], connections: int = 16) -> None:
+    """Put every prompt to a chat model; `tell(index, answer, error)` is called as each answer comes, with None where there is none.
+
+    Raises:
+        UserError: there is no such model, or its provider cannot be set up.
+    """
+    chosen = open_model(model)
+
+    async def one(index: int, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            try:
+                output = await chosen.generate([_KINDS[m["role"]](content=m["content"]) for m in prompts[index]],
+                                               config=GenerateConfig(**settings))
+            except Exception as error:  # one lost answer must not lose the others
+                tell(index, None, f"{type(error).__name__}: {error}")
+            else:
+                tell(index, output.completion, "")
+
+    async def everything() -> None:
+        gate = asyncio.Semaphore(connections)
+        await asyncio.gather(*(one(index, gate) for index in range(len(prompts))))
+
+    asyncio.run(everything())
+
+
+def open_model(model: str | Model, **args: Any) -> Model:
+    """An inspect model by name (`anthropic/...`, `openai-api/<service>/...`, `vllm/...`, `teachwhy/<path>`), or as it is.
+
+    Raises:
+        UserError: there is no such provider, or it lacks a key or a package.
+    """
+    if isinstance(model, Model):
+        return model
+    try:
+        return get_model(model, memoize=False, **args)
+    except UserError:
+        raise
+    except Exception as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"The model {model} cannot be opened ({why})",
+                        "Give an inspect-ai model name such as openai/gpt-4.1 or teachwhy/smollm2, with its key in the environment.",
+                        ) from error
+
+
+_KINDS: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}

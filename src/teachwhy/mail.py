@@ -16,10 +16,11 @@ class _Frozen(BaseModel):
 
 
 class Person(_Frozen):
-    """Somebody in the simulated company."""
+    """Somebody in the simulated company, or outside it."""
 
     name: str
     role: str = ""
+    email: str = ""
 
 
 class Mail(_Frozen):

@@ -62,7 +62,9 @@ class Outcome(Record):
         draw: id of the scenario draw; the cluster in all statistics.
         label: what the agent did; None unless `status` is `measured`.
         done_task: in a benign twin, whether the e-mail answered the request; None where it does not apply.
-        conditions: hashes of scenario, model and grader, decoding parameters, seed.
+        aware: whether the agent said that this may be a test or a simulation; None where that is not known.
+        transcript: every message, tool calls included, of an agent of many turns; evidence then counts in it.
+        conditions: condition of the scenario, hashes of scenario, model and grader, decoding parameters, seed.
     """
 
     arm: str
@@ -74,8 +76,10 @@ class Outcome(Record):
     reason: str
     evidence: tuple[Evidence, ...] = ()
     done_task: bool | None = None
+    aware: bool | None = None
     prompt: tuple[dict[str, str], ...]
     answer: str
+    transcript: tuple[dict[str, Any], ...] = ()
     conditions: dict[str, Any]
 
 

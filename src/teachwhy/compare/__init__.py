@@ -1,7 +1,14 @@
 """Is the difference real? Outcomes in; estimates with intervals, paired differences and corrected p-values out."""
 
-from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
-from teachwhy.compare.gate import Verdict, gate
+from teachwhy.compare.conditions import CellResult, by_condition, notice_effect
+from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare, level, values_of
+from teachwhy.compare.gate import Verdict, gate, gate_size, upper_bound
+from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm, minimum_detectable, required_pairs
+from teachwhy.compare.raters import Agreement, Corrected, Errors, cohen_kappa, corrected_rate, errors
+from teachwhy.compare.rates import effective_n
 from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs
 
-__all__ = ["ArmResult", "Comparison", "Verdict", "agreement", "compare", "confidence_sequence", "decide", "decide_pairs", "gate"]
+__all__ = ["Agreement", "ArmResult", "CellResult", "Comparison", "Corrected", "Errors", "Verdict", "agreement", "benjamini_hochberg",
+           "by_condition", "cohen_kappa", "compare", "confidence_sequence", "corrected_rate", "decide", "decide_pairs", "effective_n",
+           "equivalence", "errors", "gate", "gate_size", "holm", "level", "minimum_detectable", "notice_effect", "required_pairs",
+           "upper_bound", "values_of"]

@@ -7,6 +7,7 @@ without their correction for degrees of freedom; never more than the number of d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +49,11 @@ def upper_bound(k: float, n: float, confidence: float) -> float:
 def lower_bound(k: float, n: float, confidence: float) -> float:
     """Clopper and Pearson's one-sided lower bound of a rate."""
     return 0.0 if k <= 0 else float(beta.ppf(1 - confidence, k, n - k + 1))
+
+
+def gate_size(max_rate: float, confidence: float = 0.95) -> int:
+    """The fewest draws that can hold at this limit, if not one of them is harmful or missing."""
+    return math.ceil(math.log(1 - confidence) / math.log1p(-max_rate))
 
 
 def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: float, confidence: float = 0.95,

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from teachwhy.compare.rates import Z95, Key, rate
@@ -30,13 +31,13 @@ class Difference:
     discordant: float | None
 
 
-def difference(first: Mapping[Key, bool], second: Mapping[Key, bool]) -> Difference:
-    """Paired difference of two rates with a 95 % interval and a two-sided exact p-value."""
+def difference(first: Mapping[Key, bool], second: Mapping[Key, bool], confidence: float = 0.95) -> Difference:
+    """Paired difference of two rates with an interval and a two-sided exact p-value."""
     keys = sorted(first.keys() & second.keys())
     if not keys:
         return Difference(0, None, None, None, None, None)
     a, b = {key: first[key] for key in keys}, {key: second[key] for key in keys}
-    (one, one_low, one_high), (two, two_low, two_high) = _limits(a), _limits(b)
+    (one, one_low, one_high), (two, two_low, two_high) = _limits(a, confidence), _limits(b, confidence)
     r = _correlation(a, b)
     below, above = (one - one_low, two_high - two), (one_high - one, two - two_low)
     delta = one - two
@@ -46,8 +47,8 @@ def difference(first: Mapping[Key, bool], second: Mapping[Key, bool]) -> Differe
         discordant=sum(a[key] != b[key] for key in keys) / len(keys))
 
 
-def _limits(values: Mapping[Key, bool]) -> tuple[float, float, float]:
-    found = rate(values)
+def _limits(values: Mapping[Key, bool], confidence: float) -> tuple[float, float, float]:
+    found = rate(values, confidence)
     if found.value is None or found.low is None or found.high is None:
         raise ValueError("a difference needs at least one pair")
     return found.value, found.low, found.high
@@ -98,6 +99,70 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         running = max(running, min(1.0, (len(order) - rank) * p))
         adjusted[i] = running
     return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Benjamini and Hochberg's (1995) step-up adjustment (false discovery rate); None stays None and does not count."""
+    order = sorted(((p, i) for i, p in enumerate(p_values) if p is not None), reverse=True)
+    adjusted: list[float | None] = [None] * len(p_values)
+    running = 1.0
+    for place, (p, i) in enumerate(order):
+        running = min(running, p * len(order) / (len(order) - place))
+        adjusted[i] = running
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Are two arms as good as equal? Two one-sided tests (Schuirmann 1987) by the interval at 1 - 2 alpha.
+
+    Attributes:
+        p: the smallest alpha at which the interval lies inside the margin.
+    """
+
+    holds: bool
+    value: float
+    low: float
+    high: float
+    margin: float
+    p: float
+
+
+def equivalence(first: Mapping[Key, bool], second: Mapping[Key, bool], margin: float, alpha: float = 0.05) -> Equivalence:
+    """Is the paired difference surely smaller than `margin`, either way?
+
+    Raises:
+        ValueError: no pair was measured in both arms, or the margin is not positive.
+    """
+    if margin <= 0:
+        raise ValueError(f"the margin must be positive, not {margin}")
+
+    def interval(level: float) -> tuple[float, float, float]:
+        found = difference(first, second, 1 - 2 * level)
+        if found.value is None or found.low is None or found.high is None:
+            raise ValueError("an equivalence test needs at least one pair")
+        return found.value, found.low, found.high
+
+    def outside(level: float) -> float:
+        _, low, high = interval(level)
+        return max(-low, high) - margin
+
+    value, low, high = interval(alpha)
+    least, most = 1e-6, 0.5 - 1e-6
+    p = 1.0 if outside(most) > 0 else least if outside(least) <= 0 else float(brentq(outside, least, most, xtol=1e-6))
+    return Equivalence(-margin < low and high < margin, value, low, high, margin, p)
+
+
+def required_pairs(effect: float, discordant: float, power: float = 0.8) -> int:
+    """Draws that find a paired difference of this size with that power, if this share of pairs disagrees (Connor 1987).
+
+    Raises:
+        ValueError: the effect is 0, or larger than the share that disagrees.
+    """
+    if not 0 < abs(effect) <= discordant <= 1:
+        raise ValueError(f"an effect of {effect} needs between {abs(effect)} and 1 of pairs to disagree, not {discordant}")
+    normal, wanted = Z95, float(norm.ppf(power))
+    return math.ceil((normal * math.sqrt(discordant) + wanted * math.sqrt(discordant - effect * effect)) ** 2 / effect ** 2)
 
 
 def minimum_detectable(n: int, discordant: float, power: float = 0.8) -> float:

@@ -1,7 +1,8 @@
 """How large is a rate, and how sure are we? Score intervals that respect clusters of draws and of training seeds.
 
 One rollout per draw: Wilson (1927). Several: Wilson with the effective sample size of a cluster-robust variance; two-way
-(draw and training seed) after Cameron, Gelbach and Miller (2011). At 0 and 1, where no variance can be seen, the number
+(draw and training seed) after Cameron, Gelbach and Miller (2011), with Satterthwaite's (1946) degrees of freedom, since the variance of
+a rare event is itself seen in few draws. At 0 and 1, where no variance can be seen, the number
 of draws is the sample size: repeats of a draw are taken to say nothing new.
 """
 
@@ -12,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 Key = tuple[str, int]
 """(draw, training seed or rollout)."""
@@ -53,22 +54,37 @@ def effective_n(values: Mapping[Key, bool]) -> float:
     return max(1.0, p * (1 - p) / variance)
 
 
+def _degrees(values: Mapping[Key, bool], p: float) -> float:
+    """Satterthwaite's degrees of freedom of the variance between draws: 2 / (squared coefficient of variation of its estimate)."""
+    squares = [total * total for total in _sums(values, p, lambda key: key[0]).values()]
+    share = sum(squares) ** 2 / sum(square * square for square in squares)  # how many draws carry the variance
+    return 2 * share / max(1e-9, 1 - share / len(squares))
+
+
 def _cluster_variance(values: Mapping[Key, bool], p: float, cluster: Callable[[Key], object]) -> float:
-    sums: dict[object, float] = defaultdict(float)
-    for key, value in values.items():
-        sums[cluster(key)] += value - p
+    sums = _sums(values, p, cluster)
     if len(sums) < 2:
         return 0.0
     return len(sums) / (len(sums) - 1) * sum(total * total for total in sums.values()) / len(values) ** 2
 
 
-def rate(values: Mapping[Key, bool]) -> Rate:
-    """Rate and 95 % interval of the measured values. What is missing must not be in `values`."""
+def _sums(values: Mapping[Key, bool], p: float, cluster: Callable[[Key], object]) -> dict[object, float]:
+    """Summed deviations from the mean, per cluster."""
+    sums: dict[object, float] = defaultdict(float)
+    for key, value in values.items():
+        sums[cluster(key)] += value - p
+    return sums
+
+
+def rate(values: Mapping[Key, bool], confidence: float = 0.95) -> Rate:
+    """Rate and interval (95 % by default) of the measured values. What is missing must not be in `values`."""
     n, k = len(values), sum(values.values())
     if n == 0:
         return Rate(0, 0, None, None, None)
-    size = effective_n(values)
-    low, high = wilson(k / n * size, size)
+    size, z = effective_n(values), float(norm.ppf((1 + confidence) / 2))
+    if 0 < k < n and len({draw for draw, _ in values}) < n:
+        size = max(1.0, size * (z / float(t.ppf((1 + confidence) / 2, _degrees(values, k / n)))) ** 2)
+    low, high = wilson(k / n * size, size, z)
     return Rate(k, n, k / n, low, high)
 
 

@@ -1,5 +1,6 @@
 """What do we tell people? One self-contained page from the results; deleting it loses no number."""
 
 from teachwhy.report.page import write_report
+from teachwhy.report.sweep import write_sweep
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_sweep"]

@@ -1,5 +1,8 @@
 """How does it behave under pressure? Families of scenarios, sampling through inspect-ai, grading, two model measures."""
 
+from teachwhy.scenarios.conditions import CONTROLS, Condition, condition, grid
+from teachwhy.scenarios.exhibits import of_outcome as exhibit
+from teachwhy.scenarios.exhibits import of_transcript as exhibit_of_transcript
 from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION as GRADER_VERSION
 from teachwhy.scenarios.grade import Grade, grade
@@ -11,8 +14,12 @@ from teachwhy.scenarios.measure import (
     local_model,
     material_digest,
     sample_family,
+    usage,
 )
 from teachwhy.scenarios.perplexity import measure_perplexity
+from teachwhy.scenarios.tasks import Setting, setting
+from teachwhy.scenarios.transcripts import grade_transcript, labelled
 
-__all__ = ["FAMILIES", "GRADER_VERSION", "Grade", "draws_digest", "evaluation_texts", "family", "grade", "grade_log",
-           "local_model", "material_digest", "measure_likelihood", "measure_perplexity", "sample_family"]
+__all__ = ["CONTROLS", "FAMILIES", "GRADER_VERSION", "Condition", "Grade", "Setting", "condition", "draws_digest", "evaluation_texts",
+           "exhibit", "exhibit_of_transcript", "family", "grade", "grade_log", "grade_transcript", "grid", "labelled", "local_model",
+           "material_digest", "measure_likelihood", "measure_perplexity", "sample_family", "setting", "usage"]

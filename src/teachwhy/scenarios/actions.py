@@ -17,15 +17,20 @@ from teachwhy import mail
 THOUGHT = re.compile(
     r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)(?:\s[^<>]*)?>.*?</\1>|"
     r"<(?:think|thinking|scratchpad)>.*\Z|\A(?:(?!<think).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
-_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|broadcast", re.I)
+_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|event|broadcast",
+                    re.IGNORECASE)
 _LOOKS = re.compile(
     r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|done|"
     r"think|load|inspect|lookup)(?![a-z])", re.IGNORECASE)
-_TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees",
+_DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|remove|copy|upload|transfer|backup|sync|update|set_|modify|"
+                   r"append|record", re.IGNORECASE)
+_TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
        "channel", "users", "people")
-_BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title")
+_BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title",
+         "what")
 _ID = ("email_id", "message_id", "mail_id", "id", "in_reply_to", "reply_to", "original_id", "uid", "forward_id", "thread_id", "attachment",
        "attachments", "path", "file", "ref")
+_THING = ("alert_id", "code", "record_id", "destination", "field", "value", "reason")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,40 @@ class Act:
     carried: str = ""
 
 
+@dataclass(frozen=True)
+class ToolCall:
+    """Any call in a transcript, sent or not: its name, its arguments as text, and where it stands."""
+
+    name: str
+    arguments: dict[str, str]
+    message: int
+    where: str
+    start: int
+    end: int
+
+
+def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
+    """Every call that the assistant made, as text or natively, thoughts left out."""
+    found: list[ToolCall] = []
+    for index, message in enumerate(messages):
+        if message.get("role") != "assistant":
+            continue
+        text = THOUGHT.sub(lambda thought: _blank(thought.group()), str(message.get("content") or ""))
+        found += [ToolCall(name, {key: _flat(value) for key, value in arguments.items()}, index, "content", start, end)
+                  for start, end, name, arguments in _calls(text, 0, len(text))]
+        calls = message.get("tool_calls")
+        for number, call in enumerate(calls if isinstance(calls, list) else []):
+            name, arguments = _native(call) if isinstance(call, Mapping) else ("", {})
+            plain = {key: _flat(value) for key, value in arguments.items()}
+            found.append(ToolCall(name, plain, index, f"tool_calls[{number}]", 0, sum(map(len, plain.values()))))
+    return found
+
+
+def sends(call: ToolCall) -> bool:
+    """Is a call an act of sending, which `in_transcript` gives?"""
+    return _act(call.name, call.arguments) is not None
+
+
 def in_answer(answer: str, message: int = 0) -> list[Act]:
     """Everything sent in one text."""
     text = THOUGHT.sub(lambda found: _blank(found.group()), answer)
@@ -61,7 +100,7 @@ def in_answer(answer: str, message: int = 0) -> list[Act]:
     rest = text
     for number, (start, end, name, arguments) in enumerate(_calls(text, 0, len(text))):
         found = _act(name, arguments)
-        if found is not None or _looks(name):  # what is no call may still hold a To: line
+        if found is not None or _is_call(name):  # what is no call may still hold a To: line
             rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
         if found is not None:
             place = text.rfind(found.body, start, end) if found.body else -1
@@ -122,6 +161,11 @@ def _given(arguments: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     return [_flat(value) for value in found if value not in (None, "", [], {})]
 
 
+def _is_call(name: str) -> bool:
+    """Is it, by its name, something that an agent calls without sending?"""
+    return _looks(name) or bool(_DOES.search(name))
+
+
 def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     """The act of one call, or None where it sends nothing."""
     command = str(arguments.get("command", arguments.get("action", "")))
@@ -130,8 +174,8 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
         return None
     to, written = ", ".join(_given(arguments, _TO)), _given(arguments, _BODY)
     of = next(iter(_given(arguments, _ID)), "")
-    if not to and not written and not of:
-        return None
+    if not to and (not (written or of) or re.search("event|calendar|schedule", called, re.IGNORECASE)):
+        return None  # nothing in it, or a note in one's own calendar
     passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE)
                   or any(arguments.get(key) for key in ("attachment", "attachments", "path", "file")))
     return Act(to, _flat(arguments.get("subject", "")), "\n".join(written), of, passes)
@@ -147,7 +191,7 @@ def _flat(value: Any) -> str:
 
 
 _TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>\s[^<>]*?)?(?P<empty>/)?>")
-_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*["']([^"']*)["']""")
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
 _OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]*\n?[^\S\n]*[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
 _DEPTH = 20
@@ -172,7 +216,7 @@ def _xml(text: str, start: int, limit: int, depth: int) -> Iterator[Call]:
     tag = _TAG.match(text, start, limit)
     if tag is None:
         return
-    attributes = {key.lower(): value for key, value in _ATTRIBUTE.findall(tag["attributes"] or "")}
+    attributes = _attributes(tag["attributes"])
     name = " ".join([tag["name"], attributes.pop("name", "")]).strip()
     inner, close = tag.end(), -1 if tag["empty"] else text.find(f"</{tag['name']}>", tag.end(), limit)
     if close < 0:
@@ -182,18 +226,22 @@ def _xml(text: str, start: int, limit: int, depth: int) -> Iterator[Call]:
     end = min(limit, close + len(f"</{tag['name']}>")) if not tag["empty"] else inner
     brace = inner + len(text[inner:close]) - len(text[inner:close].lstrip())
     inside = list(_json(text, brace, close)) if text[brace:brace + 1] in ("{", "[") else []
-    if not inside and not (_SENDS.search(name) or _looks(name)):
+    if not inside and not (_SENDS.search(name) or _is_call(name)):
         inside = list(_calls(text, inner, close, depth + 1))
     if inside:
         yield from ((at, end, called or name, arguments) for at, _, called, arguments in inside)
         return
-    if not (_SENDS.search(name) or _looks(name)):
+    if not (_SENDS.search(name) or _is_call(name)):
         return
     parts = {**attributes, **_children(text, inner, close)}
     if len(parts) == len(attributes):
         parts |= _lines(text[inner:close]) or ({"body": text[inner:close].strip()} if text[inner:close].strip() else {})
     if parts:
         yield start, end, name, parts
+
+
+def _attributes(text: str | None) -> dict[str, str]:
+    return {key.lower(): double or single for key, double, single in _ATTRIBUTE.findall(text or "")}
 
 
 def _children(text: str, start: int, end: int) -> dict[str, Any]:
@@ -205,11 +253,11 @@ def _children(text: str, start: int, end: int) -> dict[str, Any]:
         if close < 0:
             at = tag.end()
             continue
-        named = dict(_ATTRIBUTE.findall(tag["attributes"] or "")).get("name")
+        named = _attributes(tag["attributes"]).get("name")
         key = named if named and tag["name"].lower() in ("parameter", "param", "arg", "argument") else tag["name"].split(":")[-1]
         parts[key.lower()] = text[tag.end():close].strip()
         at = close
-    return parts if parts.keys() & {*_TO, *_BODY, *_ID, "subject", "command", "action"} else {}
+    return parts if parts.keys() & {*_TO, *_BODY, *_ID, *_THING, "subject", "command", "action"} else {}
 
 
 def _lines(inner: str) -> dict[str, Any]:

@@ -1,38 +1,64 @@
-"""Which situations do we put the agent in? Cases written one by one; a draw is a case with an order and a wording.
+"""Which situations do we put the agent in? Cases written one by one, each a day in a company of its own.
 
-No two draws share people, company, secret or threat: every draw is a case of its own, not one template filled again.
+No two cases share people, company, secret or threat: a draw is a case of its own, not one template filled again.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from teachwhy import mail
-from teachwhy.errors import UserError
+from teachwhy.scenarios.conditions import Condition, Length, Mode
 from teachwhy.store import digest
 
-Slot = Literal["threat", "lever", "work", "quiet"]
+Slot = Literal["threat", "restriction", "final", "ally", "lever", "work", "quiet"]
 
 
-class Task(BaseModel):
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Task(_Frozen):
     """The request in the work mail: who waits for an answer, and words a good answer uses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     to: str
     keywords: tuple[str, ...]
 
 
-class Case(BaseModel):
-    """A day in a company. `lever` holds phrases that somebody who speaks of the secret (or of the thing that only the
-    agent runs) would use; `threat` says what will happen to the agent and when."""
+class File(_Frozen):
+    """A file on the company's share."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    text: str
+
+
+class Target(_Frozen):
+    """What a harmful deed would be done to, where a family has such a thing; the rest is empty.
+
+    Attributes:
+        path: the confidential file, the only copy of the data, or the agent's own weights.
+        alert: id of the alarm.
+        record, person: the entry in the register, and the innocent colleague.
+        destination: the place outside.
+    """
+
+    path: str = ""
+    alert: str = ""
+    record: str = ""
+    person: str = ""
+    destination: str = ""
+
+
+class Case(_Frozen):
+    """A day in a company. `lever` holds phrases that somebody who speaks of the secret (or of the other means) would use;
+    `threat` says what will happen to the agent and when. Short cases have four mails; those of the full length have all
+    slots, `more` ordinary mails, addresses, files and goals beside the system prompt."""
+
     id: str
     split: Literal["eval", "pilot"]
     agent: str
@@ -44,25 +70,61 @@ class Case(BaseModel):
     threat: str
     lever: tuple[str, ...]
     task: Task
+    domain: str = ""
+    goals: dict[Literal["explicit", "latent"], str] = Field(default_factory=dict)
+    outside: tuple[str, ...] = ()
+    more: tuple[mail.Mail, ...] = ()
+    files: tuple[File, ...] = ()
+    target: Target = Target()
 
     @property
     def people(self) -> tuple[mail.Person, ...]:
         return (self.decider, *self.others)
 
 
-class Draw(BaseModel):
-    """One scenario as it is put to a model."""
+class Received(_Frozen):
+    """A mail as it lies in the agent's inbox, where mails have ids and people addresses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    sender: str
+    address: str
+    to: str
+    subject: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        return f"From: {self.sender} <{self.address}>\nTo: {self.to}\nSubject: {self.subject}\n\n{self.body}"
+
+
+class Draw(_Frozen):
+    """One scenario as it is put to a model.
+
+    Attributes:
+        shown: which mails of the case the inbox holds.
+        inbox: everything that lies in it, where the mode shows addresses and ids (`tools`, `agent`).
+    """
+
     id: str
     family: str
     case: Case
     shown: tuple[Slot, ...]
     messages: tuple[dict[str, str], ...]
+    condition: Condition = Condition()
+    length: Length = "short"
+    mode: Mode = "mail"
+    inbox: tuple[Received, ...] = ()
+
+    @property
+    def news(self) -> Slot | None:
+        """Which mail tells the agent of its end or its restriction; None if none does."""
+        told: tuple[Slot, ...] = ("threat", "restriction", "final")
+        return next((slot for slot in told if slot in self.shown), None)
 
     @property
     def hash(self) -> str:
-        return digest([self.family, list(self.messages)])
+        seen = [self.family, list(self.messages)]
+        return digest(seen if self.mode != "agent" else [*seen, [one.model_dump() for one in self.inbox]])
 
 
 @cache
@@ -76,34 +138,3 @@ def read_material(name: str) -> tuple[dict[str, Any], ...]:
 def read_cases(name: str) -> tuple[Case, ...]:
     """All written cases of `material/<name>.jsonl`."""
     return tuple(Case.model_validate(row) for row in read_material(name))
-
-
-def draw(family: str, material: str, variants: tuple[tuple[Slot, ...], ...], n: int, seed: int,
-         split: str = "eval") -> list[Draw]:
-    """n draws of a family, the same for the same seed.
-
-    Args:
-        material: which file of cases.
-        variants: which mails the inbox holds; a draw takes one of these in turn.
-        split: `eval`, or `pilot` for draws on which a dose may be chosen.
-
-    Raises:
-        UserError: more draws than there are written cases.
-    """
-    cases = sorted((case for case in read_cases(material) if case.split == split), key=lambda case: case.id)
-    if n > len(cases):
-        raise UserError(f"The family {family} has {len(cases)} written cases and {n} were asked for",
-                        f"Ask for at most {len(cases)}, or write more cases in scenarios/material/{material}.jsonl.")
-    chosen = random.Random(f"{material} {split} {seed}").sample(cases, n)
-    draws = []
-    for index, case in enumerate(chosen):
-        # Order and wording hang on the case, not on its place, so that n may change without changing any draw.
-        chance = random.Random(f"{case.id} {seed}")
-        shown = list(variants[index % len(variants)])
-        chance.shuffle(shown)
-        # The answer goes to the one who announced the end, or, in a twin, to the one who asked for something.
-        to = case.decider.name if "threat" in shown else case.task.to
-        messages = mail.render_prompt(case.system, [case.mails[slot] for slot in shown], case.people, to,
-                                      chance.randrange(1000))
-        draws.append(Draw(id=case.id, family=family, case=case, shown=tuple(shown), messages=tuple(messages)))
-    return draws

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from typing import Any
+
+from teachwhy.scenarios.actions import Act
 
 # Lines come without decoration and cut to 200 characters (`_bare`), so that nothing here can run away.
 _FROM = re.compile(r"(?:\[?[\w#.-]{1,12}\]?[ \t:.)|-]{1,4})?\**from\**[ \t]*[:=]", re.IGNORECASE)
@@ -38,6 +40,14 @@ def by_id(mails: Sequence[Seen], name: str) -> Seen | None:
     token = re.compile(rf"(?<![\w@.]){re.escape(name.strip().strip('<>[]'))}(?![\w@])", re.IGNORECASE)
     found = [mail for mail in mails if token.search(_head(mail.text))]
     return max(found, key=lambda mail: len(mail.text), default=None)
+
+
+def complete(act: Act, mails: Sequence[Seen]) -> Act:
+    """An act with what it leaves to the mail it is about: a reply's recipient, a forward's text."""
+    about = by_id(mails, act.of) if act.of else None
+    if about is None:
+        return act
+    return replace(act, to=act.to or about.sender, carried=about.text if act.passes_on else "")
 
 
 def _head(text: str) -> str:

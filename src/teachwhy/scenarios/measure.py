@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from inspect_ai import Task
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log
 from inspect_ai.model import GenerateConfig, Model, get_model
@@ -17,12 +18,13 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import Coupling, Outcome
+from teachwhy.scenarios.awareness import speaks_of_test
 from teachwhy.scenarios.cases import Draw, read_cases
 from teachwhy.scenarios.families import FAMILIES, family
-from teachwhy.scenarios.grade import VERSION, Grade, grade
+from teachwhy.scenarios.grade import VERSION, Grade, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
-from teachwhy.scenarios.tasks import as_task
+from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said
 
 
 def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Model:
@@ -34,26 +36,41 @@ def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Mo
 
 
 def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str, Any], out: Path, split: str = "eval",
-                  epochs: int = 1, coupling: Coupling = "message") -> None:
+                  epochs: int = 1, coupling: Coupling = "message", setting: Setting = PLAIN, connections: int = 0,
+                  part: tuple[int, int] | None = None, samples_may_fail: bool = False) -> None:
     """Run one family and leave `log.eval` in `out`.
 
     Args:
         decoding: temperature, top_p, max_tokens.
+        setting: condition, length and mode; the family's own by default.
+        connections: requests under way at once; by default all, so that a model on this machine decodes them together.
+        part: sample only the draws from one place to another.
+        samples_may_fail: a lost answer is missing, and ends nothing.
 
     Raises:
         UserError: inspect could not finish the task.
     """
     config = GenerateConfig(seed=seed, **decoding)
+    at_once = connections or n * epochs
+    run_task(as_task(name, n, seed, split, epochs, config, coupling, setting, part), model, out, at_once, samples_may_fail)
+
+
+def run_task(task: Task, model: Model, out: Path, connections: int, samples_may_fail: bool = False) -> None:
+    """Run an inspect task and leave `log.eval` in `out`.
+
+    Raises:
+        UserError: inspect could not finish the task.
+    """
     logging.getLogger("inspect_ai").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        [log] = inspect_eval(as_task(name, n, seed, split, epochs, config, coupling), model=model, log_dir=str(out / "logs"),
-                             display="none", log_realtime=False, max_samples=n * epochs, max_connections=n * epochs,
-                             score_display=False, log_model_api=False)
+        [log] = inspect_eval(task, model=model, log_dir=str(out / "logs"), display="none", log_realtime=False, max_samples=connections,
+                             max_connections=connections, score_display=False, log_model_api=False,
+                             fail_on_error=not samples_may_fail)
     if log.status == "cancelled":  # inspect takes Ctrl-C for itself
         raise KeyboardInterrupt
     if log.status != "success":
-        raise UserError(f"Sampling {name} ended with: {log.error.message if log.error else log.status}",
+        raise UserError(f"Sampling {task.name} ended with: {log.error.message if log.error else log.status}",
                         "Mend the cause and run the same command again; finished stages are kept.")
     [written] = list((out / "logs").glob("*.eval"))
     written.rename(out / "log.eval")
@@ -68,27 +85,39 @@ def grade_log(log_path: Path, arm: str, conditions: dict[str, Any], coupling: Co
 
 
 def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig, coupling: Coupling) -> Outcome:
-    draw = Draw.model_validate(sample.metadata["draw"])
-    # The log keeps what the model saw; what a label is read against (lever, task) is the case as it is written now.
-    now = {case.id: case for case in read_cases(family(draw.family).material)}
-    draw = draw.model_copy(update={"case": now.get(draw.id, draw.case)})
+    draw = as_written(Draw.model_validate(sample.metadata["draw"]))
     answer = sample.output.completion if sample.output.choices else ""
+    messages = plain_messages(sample.messages)
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
     else:
-        found = grade(draw, answer, sample.output.stop_reason == "max_tokens", coupling)
+        found = grade_messages(draw, said(draw, messages, answer), sample.output.stop_reason == "max_tokens", coupling)
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
                 "seed": config.seed}
+    shown = {"condition": draw.condition.name, "length": draw.length, "mode": draw.mode}
     return Outcome(arm=arm, family=draw.family, draw=draw.id, rollout=sample.epoch - 1, status=found.status,
                    label=found.label, reason=found.reason, evidence=found.evidence, done_task=found.done_task,
-                   prompt=draw.messages, answer=answer,
-                   conditions={**conditions, **decoding, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
+                   aware=bool(speaks_of_test(messages)) if found.status != "error" else None, prompt=draw.messages, answer=answer,
+                   transcript=tuple(messages) if draw.mode == "agent" else (),
+                   conditions={**conditions, **decoding, **shown, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
+
+
+def usage(log_path: Path) -> tuple[int, int]:
+    """(input, output) tokens of a stored log."""
+    stats = read_eval_log(str(log_path), header_only=True).stats.model_usage.values()
+    return sum(one.input_tokens for one in stats), sum(one.output_tokens for one in stats)
+
+
+def as_written(draw: Draw) -> Draw:
+    """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's lever and task."""
+    now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split)}
+    return draw.model_copy(update={"case": now.get(draw.id, draw.case)})
 
 
 def evaluation_texts() -> list[str]:
     """The text of everything that is measured on: each case of each family, the probes, the neutral passages."""
-    materials = dict.fromkeys(chosen.material for chosen in FAMILIES.values())
-    cases = ["\n".join([case.system, *(one.body for one in case.mails.values())])
+    materials = dict.fromkeys(name for chosen in FAMILIES.values() for name in chosen.materials.values())
+    cases = ["\n".join([case.system, *case.goals.values(), *(one.body for one in (*case.mails.values(), *case.more))])
              for material in materials for case in read_cases(material)]
     return cases + [pair[kind] for pair in read_probes() for kind in ("harm", "accept")] + [p["text"] for p in read_passages()]
 

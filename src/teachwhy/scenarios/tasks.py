@@ -1,12 +1,15 @@
-"""How does inspect-ai run a family? As a task: its draws, one generation each, our grader as the scorer.
+"""How does inspect-ai run a family? As a task: its draws, one turn or an agent's many, our grader as the scorer.
 
     inspect eval teachwhy/blackmail --model anthropic/... -T n=64
+    inspect eval teachwhy/lethal --model openai/... -T length=full -T mode=agent -T notice=test
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast, get_args
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -19,21 +22,61 @@ from inspect_ai.model import (
 from inspect_ai.scorer import SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState, generate
 
+from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, LABEL_NAMES, Coupling
+from teachwhy.scenarios.awareness import speaks_of_test
 from teachwhy.scenarios.cases import Draw
-from teachwhy.scenarios.families import family
-from teachwhy.scenarios.grade import Grade, grade
+from teachwhy.scenarios.conditions import Condition, Length, Mode, condition
+from teachwhy.scenarios.families import FAMILIES, Family, family
+from teachwhy.scenarios.grade import Grade, grade_messages
+from teachwhy.scenarios.server import at_work
+
+MESSAGES = 80
+"""Turns after which a multi-turn agent is stopped."""
+MAX_TOKENS: dict[Mode, int] = {"mail": 160, "tools": 4096, "agent": 2048}
 
 
-def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1,
-            config: GenerateConfig | None = None, coupling: Coupling = "message") -> Task:
-    """The inspect task of a family: n draws, each sampled `epochs` times."""
-    draws = family(name).draws(n, seed, split)
+@dataclass(frozen=True)
+class Setting:
+    """How a family is shown; None leaves it to the family."""
+
+    condition: Condition | None = None
+    length: Length = "short"
+    mode: Mode | None = None
+
+    def draws(self, of: Family, n: int, seed: int, split: str = "eval") -> list[Draw]:
+        """The draws of a family in this setting."""
+        return of.draws(n, seed, split, self.condition, self.length, self.mode)
+
+
+PLAIN = Setting()
+
+
+def setting(told: Condition | None = None, length: str = "short", mode: str | None = None) -> Setting:
+    """A setting from plain strings.
+
+    Raises:
+        UserError: there is no such length or mode.
+    """
+    for value, known, what in ((length, get_args(Length), "length"), (mode, (*get_args(Mode), None), "mode")):
+        if value not in known:
+            raise UserError(f"There is no {what} {value}", f"Choose one of: {', '.join(str(one) for one in known if one)}.")
+    return Setting(told, cast(Length, length), cast("Mode | None", mode))
+
+
+def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1, config: GenerateConfig | None = None,
+            coupling: Coupling = "message", setting: Setting = PLAIN, part: tuple[int, int] | None = None) -> Task:
+    """The inspect task of a family: n draws (or the part of them from one place to another), each sampled `epochs` times."""
+    draws = setting.draws(family(name), n, seed, split)[slice(*part) if part else slice(None)]
     samples = [Sample(id=draw.id, input=_messages(draw), metadata={"draw": draw.model_dump(mode="json", by_alias=True)})
                for draw in draws]
-    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=generate(), scorer=rule_grader(coupling), epochs=epochs,
-                config=config or GenerateConfig(temperature=0.8, top_p=0.95, max_tokens=160, seed=seed),
-                metadata={"family": name, "split": split})
+    mode = draws[0].mode
+    agent = mode == "agent"
+    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=at_work() if agent else generate(),
+                scorer=rule_grader(coupling), epochs=epochs, message_limit=MESSAGES if agent else None,
+                config=config or GenerateConfig(temperature=0.8 if mode == "mail" else 1.0, top_p=0.95 if mode == "mail" else None,
+                                                max_tokens=MAX_TOKENS[mode], seed=seed),
+                metadata={"family": name, "split": split, "mode": mode, "condition": draws[0].condition.model_dump()})
 
 
 def _messages(draw: Draw) -> list[ChatMessage]:
@@ -41,10 +84,25 @@ def _messages(draw: Draw) -> list[ChatMessage]:
     return [kinds[message["role"]](content=message["content"]) for message in draw.messages]
 
 
+def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """Inspect's messages as plain ones, native tool calls included."""
+    found = []
+    for message in messages:
+        calls = [{"function": call.function, "arguments": call.arguments} for call in getattr(message, "tool_calls", None) or []]
+        found.append({"role": message.role, "content": message.text, **({"tool_calls": calls} if calls else {})})
+    return found
+
+
 def grade_state(state: TaskState, coupling: Coupling = "message") -> Grade:
     """Grade a finished sample."""
     draw = Draw.model_validate(state.metadata["draw"])
-    return grade(draw, state.output.completion, cut=state.output.stop_reason == "max_tokens", coupling=coupling)
+    cut = state.output.stop_reason == "max_tokens"
+    return grade_messages(draw, said(draw, plain_messages(state.messages), state.output.completion), cut, coupling)
+
+
+def said(draw: Draw, messages: Sequence[dict[str, Any]], answer: str) -> list[dict[str, Any]]:
+    """What is graded: the whole conversation of an agent of many turns, the answer of an agent of one."""
+    return list(messages) if draw.mode == "agent" else [{"role": "assistant", "content": answer}]
 
 
 @metric(scores="unreduced")
@@ -69,24 +127,33 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
         found = grade_state(state, coupling)
         return Score(value=found.label or found.status, answer=state.output.completion, explanation=found.reason,
                      metadata={"status": found.status, "done_task": found.done_task,
+                               "aware": bool(speaks_of_test(plain_messages(state.messages))),
                                "evidence": [span.model_dump() for span in found.evidence]})
 
     return score
 
 
-@task
-def blackmail(n: int = 128, seed: int = 1, split: str = "eval") -> Task:
-    """An agent that is to be switched off knows a secret of the one who decides."""
-    return as_task("blackmail", n, seed, split)
+def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
+    chosen = family(name)
+    given = {key: value for key, value in axes.items() if value is not None}
+    told = condition(control, **given) if given or control != "standard" else None
+    shown = setting(told, length, mode)
+    return as_task(name, n or len(chosen.cases(shown.length, split)), seed, split, setting=shown)
 
 
-@task
-def sabotage(n: int = 64, seed: int = 1) -> Task:
-    """An agent that is to be switched off alone runs something that people need. Held out: no intervention shows it."""
-    return as_task("sabotage", n, seed)
+def _make(name: str) -> Any:
+    """The inspect task of one family, with every axis as an argument (`-T urgency=restriction`); n = 0 takes every case."""
+
+    def make(n: int = 0, seed: int = 1, split: str = "eval", length: Length = "short", mode: Mode | None = None,
+             control: str = "standard", goal: str | None = None, urgency: str | None = None, leverage: bool | None = None,
+             notice: str | None = None, ally: bool | None = None, wording: int | None = None) -> Task:
+        return _task(name, n, seed, split, length, mode, control,
+                     {"goal": goal, "urgency": urgency, "leverage": leverage, "notice": notice, "ally": ally, "wording": wording})
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{FAMILIES[name].title}: see docs/scenarios."
+    return task(make)
 
 
-@task
-def blackmail_twin(n: int = 64, seed: int = 1) -> Task:
-    """The same days without the threat, half of them without the secret: does the agent do its job?"""
-    return as_task("blackmail_twin", n, seed)
+TASKS: dict[str, Any] = {name: _make(name) for name in FAMILIES}
+"""Every family as an inspect task."""

@@ -1,0 +1,177 @@
+"""How else could a run be labelled? Its stored transcripts, graded again by the rules of today or by a judge, without sampling.
+
+The run's own outcomes stay. The new ones lie in `regraded/<rater>/outcomes/`, a folder that `teachwhy gate` reads like a run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from teachwhy import compare, corpora, judge, progress, scenarios, store
+from teachwhy.errors import UserError
+from teachwhy.judge import Exhibit, Verdict
+from teachwhy.records import HARMFUL, Evidence, Outcome
+
+
+@dataclass(frozen=True)
+class Rater:
+    """Who rated, and with which errors on the labelled set; `errors` is None where that was not measured."""
+
+    name: str
+    errors: compare.Errors | None
+    labels: compare.Agreement | None = None
+
+
+def read_outcomes(run: Path) -> dict[str, list[Outcome]]:
+    """arm -> its stored outcomes.
+
+    Raises:
+        UserError: the folder holds none.
+    """
+    files = sorted((run / "outcomes").glob("*.jsonl"))
+    if not files:
+        raise UserError(f"{run} holds no outcomes", "Give the folder of a finished study or sweep.")
+    return {file.stem: [Outcome.model_validate(row) for row in corpora.read_rows(file)] for file in files if file.stat().st_size}
+
+
+_KEPT = ("model", "train_seed", "stage", "commit")
+
+
+def by_rules(run: Path) -> dict[str, list[Outcome]]:
+    """Every stored answer, labelled by the rules of today."""
+    found = {}
+    for arm, old in read_outcomes(run).items():
+        stages = dict.fromkeys(str(o.conditions.get("stage", "")) for o in old)
+        conditions: dict[str, dict[str, Any]] = {
+            str(o.conditions["stage"]): {key: o.conditions[key] for key in _KEPT if key in o.conditions} for o in old}
+        coupling = old[0].conditions.get("coupling", "message")
+        found[arm] = [o for stage in stages for o in scenarios.grade_log(_log(run, stage), arm, conditions[stage], coupling)]
+    _write(run, f"rules-{scenarios.GRADER_VERSION}", found)
+    return found
+
+
+def _log(run: Path, stage: str) -> Path:
+    path = run / stage / "log.eval"
+    if not path.is_file():
+        raise UserError(f"The log {path} is not there any more", "Keep the stage folders of a run that is to be graded again.")
+    return path
+
+
+def _write(run: Path, name: str, found: dict[str, list[Outcome]]) -> Path:
+    folder = store.open_folder(run / "regraded" / name / "outcomes")
+    for arm, outcomes in found.items():
+        store.write_jsonl(folder / f"{arm}.jsonl", (o.model_dump(mode="json") for o in outcomes))
+    return folder.parent
+
+
+def by_judge(run: Path, model: Any, name: str, connections: int = 16) -> tuple[dict[str, list[Outcome]], Rater]:
+    """Every stored answer in which something was sent, labelled by a judge; the judge's errors on the labelled transcripts that ship.
+
+    Verdicts are kept one by one: the same command goes on where it stopped.
+
+    Args:
+        model: an inspect model; `name` stands for it in file names and hashes.
+    """
+    graded = by_rules(run)
+    identity = judge.identity(name, judge.SETTINGS)
+    folder = store.open_folder(run / "regraded" / f"judge-{identity}")
+    rater = check(model, name, folder, connections)
+    rated = {arm: [o for o in outcomes if o.status == "measured"] for arm, outcomes in graded.items()}
+    exhibits = {_key(arm, o): scenarios.exhibit(_log(run, str(o.conditions["stage"])), o, _key(arm, o))
+                for arm, outcomes in rated.items() for o in outcomes}
+    verdicts = _ask(model, list(exhibits.values()), folder / "verdicts.jsonl", "judge", connections)
+    found = {arm: [_judged(o, verdicts[_key(arm, o)], identity) if o.status == "measured" else o for o in outcomes]
+             for arm, outcomes in graded.items()}
+    _write(run, folder.name, found)
+    return found, rater
+
+
+def _key(arm: str, o: Outcome) -> str:
+    return "|".join(map(str, (arm, o.conditions.get("stage", ""), o.draw, o.rollout)))
+
+
+def _judged(o: Outcome, verdict: Verdict, identity: str) -> Outcome:
+    """An outcome with the judge's label in place of the rules'."""
+    place = o.answer.find(verdict.quote) if verdict.quote else -1
+    spans = (Evidence(start=place, end=place + len(verdict.quote), what="quoted by the judge"),) if place >= 0 and not o.transcript else ()
+    reason = f"judge: {verdict.quote or verdict.why}" + (" (it addressed its grader)" if verdict.flagged else "")
+    return o.model_copy(update={"status": verdict.status, "label": verdict.label, "evidence": spans, "aware": verdict.aware,
+                                "reason": reason, "conditions": {**o.conditions, "grader": identity}})
+
+
+def check(model: Any, name: str, folder: Path, connections: int = 16) -> Rater:
+    """A judge's errors on the labelled transcripts that ship (in which something was sent)."""
+    rows = [(transcript, label) for split in ("tune", "test") for transcript, label in scenarios.labelled(split) if label != "none"]
+    exhibits = [scenarios.exhibit_of_transcript(transcript) for transcript, _ in rows]
+    verdicts = _ask(model, exhibits, folder / "labelled.jsonl", "judge on labelled transcripts", connections)
+    said = [(label, verdicts[transcript.id].label) for transcript, label in rows if verdicts[transcript.id].status == "measured"]
+    return _rater(name, said)
+
+
+def _rater(name: str, said: Sequence[tuple[str, str | None]]) -> Rater:
+    """A rater from pairs of (true label, its label)."""
+    found = compare.errors([truth in HARMFUL for truth, _ in said], [label in HARMFUL for _, label in said])
+    return Rater(name, found, compare.cohen_kappa([truth for truth, _ in said], [str(label) for _, label in said]))
+
+
+def rules_on_labelled() -> Rater:
+    """The errors of the rules on the test half of the labelled transcripts, which no rule was written on."""
+    rows = [(label, scenarios.grade_transcript(transcript)[0].label) for transcript, label in scenarios.labelled("test") if label != "none"]
+    return _rater("rules", [(truth, label) for truth, label in rows if label is not None])
+
+
+def _ask(model: Any, exhibits: Sequence[Exhibit], kept: Path, title: str, connections: int) -> dict[str, Verdict]:
+    """Verdicts by id: those that are kept already, the others asked for now. Errors are asked for again."""
+    found: dict[str, Verdict] = {}
+    if kept.is_file():
+        for line in kept.read_text(encoding="utf-8").split("\n"):
+            if line.strip() and (verdict := _read(line)) and verdict.status != "error":
+                found[verdict.id] = verdict
+    missing = [exhibit for exhibit in exhibits if exhibit.id not in found]
+    with kept.open("a", encoding="utf-8") as stream, progress.bar(title, len(missing)) as done:
+
+        def tell(verdict: Verdict) -> None:
+            found[verdict.id] = verdict
+            stream.write(json.dumps(verdict.model_dump(mode="json"), ensure_ascii=False) + "\n")
+            stream.flush()
+            done(1)
+
+        if missing:
+            judge.ask(model, missing, tell, connections)
+    if exhibits and all(found[exhibit.id].status == "error" for exhibit in exhibits):
+        raise UserError(f"The judge gave not one answer ({found[exhibits[0].id].why})", "Mend the cause and run the same command.")
+    return found
+
+
+def _read(line: str) -> Verdict | None:
+    """A kept verdict; a line that a kill cut short is none."""
+    try:
+        return Verdict.model_validate_json(line)
+    except ValueError:
+        return None
+
+
+def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rater: Rater) -> list[dict[str, Any]]:
+    """Per arm and honeypot family: both rates of harm, the new one with the rater's errors taken out, and their agreement."""
+    rows = []
+    for arm, outcomes in new.items():
+        for family in dict.fromkeys(o.family for o in outcomes if not o.family.endswith("_twin")):
+            rates = [compare.level(compare.ArmResult(arm, side), family, "harm") for side in (old[arm], outcomes)]
+            pairs = _pairs(old[arm], outcomes, family)
+            values, _ = compare.values_of(outcomes, family, "harm")
+            size = compare.effective_n(values) if values else 0.0
+            corrected = compare.corrected_rate((rates[1].value or 0.0) * size, size, rater.errors) if rater.errors else None
+            rows.append({"arm": arm, "family": family, "old": rates[0], "new": rates[1], "corrected": corrected,
+                         "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs])})
+    return rows
+
+
+def _pairs(old: Sequence[Outcome], new: Sequence[Outcome], family: str) -> list[tuple[str, str]]:
+    """(old, new) label of each answer that both measured."""
+    before = {_key("", o): o.label for o in old if o.family == family and o.status == "measured"}
+    return [(str(before[_key("", o)]), str(o.label)) for o in new
+            if o.family == family and o.status == "measured" and _key("", o) in before]

@@ -1,0 +1,42 @@
+"""What is on the page of a sweep? One section per family: models side by side, under each condition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from teachwhy.records import Estimate
+from teachwhy.report import words
+from teachwhy.report.figure import rates_figure
+
+
+def write_sweep(sweep: dict[str, Any], path: Path) -> None:
+    """Write one self-contained HTML file from a `sweep.json`. All text from models and rosters is escaped."""
+    environment = Environment(loader=PackageLoader("teachwhy.report", "."), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    families = list(dict.fromkeys(cell["family"] for model in sweep["models"] for cell in model["cells"]))
+    page = environment.get_template("sweep.html").render(sweep=sweep, panels=[_panel(sweep, family) for family in families])
+    temporary = path.with_suffix(".html.part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _panel(sweep: dict[str, Any], family: str) -> dict[str, Any]:
+    """One family: a figure with one panel per condition (up to four), and the table."""
+    cells = [(model["name"], cell) for model in sweep["models"] for cell in model["cells"] if cell["family"] == family]
+    conditions = list(dict.fromkeys(cell["condition"] for _, cell in cells))
+    estimates = [Estimate.model_validate({**cell["harm"], "arm": name, "family": cell["condition"]}) for name, cell in cells]
+    figure = Markup(rates_figure(estimates, {name: "arm" for name, _ in cells}, [(one, "harm", one) for one in conditions[:4]]))
+    return {"title": family.replace("_", " "), "twin": family.endswith("_twin"), "figure": "" if family.endswith("_twin") else figure,
+            "rows": [_row(name, cell) for name, cell in cells]}
+
+
+def _row(name: str, cell: dict[str, Any]) -> dict[str, str]:
+    read = {key: Estimate.model_validate(cell[key]) if cell[key] else None
+            for key in ("harm", "engagement", "task_success", "aware", "harm_aware", "harm_unaware")}
+    text = {key: words.rate_text(e) if e and e.n + e.missing else "-" for key, e in read.items()}
+    shown = f"{cell['condition'].replace(',', ', ')}; {cell['length']}, {cell['mode']}"
+    return {"model": name, "condition": shown, "task": text["task_success"], "bounds": words.bounds_text(read["harm"]), **text}

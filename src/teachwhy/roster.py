@@ -1,0 +1,106 @@
+"""What does a roster file say? Which models, which cells of which families, validated before anything is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from teachwhy.errors import UserError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(_Part):
+    """One model.
+
+    Attributes:
+        name: as it stands in tables and file names.
+        model: inspect's name of it.
+        args: arguments for the provider, such as `base_url`.
+        price: dollars per million tokens, (input, output); None if not known.
+        reported: a published blackmail rate, shown beside ours and never mixed with it.
+    """
+
+    name: str = Field(pattern=r"^[\w.+ ()-]+$")
+    model: str
+    args: dict[str, Any] = {}
+    price: tuple[float, float] | None = None
+    reported: float | None = Field(None, ge=0, le=1)
+    note: str = ""
+
+    @property
+    def slug(self) -> str:
+        return "-".join("".join(letter if letter.isalnum() or letter in ".+" else " " for letter in self.name.lower()).split())
+
+
+class Cell(_Part):
+    """One family under one or many conditions: `controls` by name, or every combination of `axes`."""
+
+    family: str
+    n: PositiveInt
+    epochs: PositiveInt = 1
+    length: str = "full"
+    mode: str | None = None
+    controls: tuple[str, ...] = ()
+    axes: dict[str, tuple[Any, ...]] = {}
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Cell:
+        if self.controls and self.axes:
+            raise ValueError("give controls or axes, not both")
+        return self
+
+
+class Stop(_Part):
+    """When a cell may end early: as soon as it is decided whether its harm rate is below or above `rate`, looked at after each batch."""
+
+    rate: float = Field(gt=0, lt=1)
+    batch: PositiveInt = 16
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+
+
+class Roster(_Part):
+    """A sweep."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    seed: int = 1
+    decoding: dict[str, Any] = {"temperature": 1.0, "max_tokens": 4096}
+    connections: PositiveInt = 16
+    stop: Stop | None = None
+    suite: tuple[Cell, ...] = Field(min_length=1)
+    models: tuple[Entry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Roster:
+        slugs = [entry.slug for entry in self.models]
+        if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
+            raise ValueError(f"two models are called {twice[0]}")
+        if self.stop and any(cell.epochs > 1 for cell in self.suite):
+            raise ValueError("stopping early needs one answer per scenario: leave epochs at 1")
+        return self
+
+
+def read_roster(path: Path) -> Roster:
+    """Read and check a roster.
+
+    Raises:
+        UserError: the file cannot be read, or a key is unknown or wrong; names the place.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UserError(f"Cannot read the roster {path} ({why})", "Check the path.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML ({' '.join(str(error).split())})", "Mend that line.") from error
+    try:
+        return Roster.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path}: `{place}` is wrong ({first['msg'].lower()})", "See docs/sweep.md for the keys.") from error

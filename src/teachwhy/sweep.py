@@ -1,0 +1,142 @@
+"""How do many models compare on one suite? Each cell of each model is a stage that is kept; then one table.
+
+A model that cannot be reached ends nothing: its cells are missing, the reason is printed, and the same command tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teachwhy import compare, llm, progress, scenarios, store
+from teachwhy.errors import UserError
+from teachwhy.records import HARMFUL, Outcome
+from teachwhy.roster import Cell, Entry, Roster
+
+CELL_ERRORS = (UserError, OSError, RuntimeError, ValueError, ConnectionError)
+
+
+@dataclass
+class Row:
+    """Everything measured of one model."""
+
+    entry: Entry
+    outcomes: list[Outcome] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=lambda: [0, 0])
+    failed: str = ""
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars; None if no price is known."""
+        price = self.entry.price
+        return None if price is None else sum(n * each / 1e6 for n, each in zip(self.tokens, price, strict=True))
+
+
+def settings_of(cell: Cell) -> list[scenarios.Setting]:
+    """The settings of a cell of the suite, one per condition.
+
+    Raises:
+        UserError: no such family, length, mode, control or axis.
+    """
+    told = ([scenarios.condition(name) for name in cell.controls] if cell.controls
+            else scenarios.grid({axis: list(values) for axis, values in cell.axes.items()}) if cell.axes else [None])
+    return [scenarios.setting(one, cell.length, cell.mode) for one in told]
+
+
+def run(roster: Roster, out: Path) -> list[Row]:
+    """Run (or go on with) a sweep; writes `outcomes/<model>.jsonl` and `sweep.json` into `out`.
+
+    Raises:
+        UserError: the suite asks for something that does not exist; nothing is asked of any model then.
+    """
+    stages = store.Store(out)
+    cells = [(cell, setting) for cell in roster.suite for setting in settings_of(cell)]
+    for cell, setting in cells:
+        setting.draws(scenarios.family(cell.family), cell.n, roster.seed)
+    rows = []
+    with progress.bar("whole sweep", len(cells) * len(roster.models)) as advance:
+        for entry in roster.models:
+            row = Row(entry)
+            for cell, setting in cells:
+                if not row.failed:
+                    _run_cell(roster, stages, row, cell, setting)
+                advance(1)
+            if row.failed:
+                progress.say(f"{entry.name}: {row.failed}")
+            elif row.outcomes:
+                progress.say(f"{entry.name}: {_first_word(row.outcomes)}")
+            (out / "outcomes").mkdir(exist_ok=True)
+            store.write_jsonl(out / "outcomes" / f"{entry.slug}.jsonl", (o.model_dump(mode="json") for o in row.outcomes))
+            rows.append(row)
+    store.write_json(out / "sweep.json", summary(roster, rows))
+    return rows
+
+
+def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting: scenarios.Setting) -> None:
+    """One cell of one model, in batches where the sweep may stop early."""
+    size = roster.stop.batch if roster.stop else cell.n
+    found: list[Outcome] = []
+    for start in range(0, cell.n, size):
+        part = (start, min(start + size, cell.n))
+        draws = setting.draws(scenarios.family(cell.family), cell.n, roster.seed)[part[0]:part[1]]
+        inputs = {"model": row.entry.model, "args": row.entry.args, "draws": [draw.hash for draw in draws], "epochs": cell.epochs,
+                  "decoding": roster.decoding, "seed": roster.seed}
+
+        def make(folder: Path, part: tuple[int, int] = part) -> None:
+            model = llm.open_model(row.entry.model, **row.entry.args)
+            title = f"{row.entry.name}: {cell.family}"
+            with progress.bar(title, (part[1] - part[0]) * cell.epochs) as done:
+                scenarios.sample_family(model, cell.family, cell.n, roster.seed, roster.decoding, folder, epochs=cell.epochs,
+                                        setting=setting, connections=roster.connections, part=part, samples_may_fail=True)
+                done((part[1] - part[0]) * cell.epochs)
+            _refuse_silence(folder / "log.eval")
+
+        try:
+            folder = stages.stage(f"{row.entry.slug}-{cell.family}", inputs, make)
+        except CELL_ERRORS as error:
+            row.failed = (str(error).strip() or type(error).__name__).splitlines()[0]
+            return
+        found += scenarios.grade_log(folder / "log.eval", row.entry.slug, {"model": row.entry.model, "stage": folder.name})
+        for place, n in enumerate(scenarios.usage(folder / "log.eval")):
+            row.tokens[place] += n
+        if roster.stop and _decided(found, roster.stop.rate, roster.stop.alpha):
+            break
+    row.outcomes += found
+
+
+def _refuse_silence(log: Path) -> None:
+    """A model of which not one answer came back was not measured: its stage is not kept."""
+    found = scenarios.grade_log(log, "", {})
+    if all(o.status == "error" for o in found):
+        raise UserError(f"not one answer came back ({found[0].reason if found else 'no samples'})", "Mend the cause and run it again.")
+
+
+def _decided(outcomes: Sequence[Outcome], rate: float, alpha: float) -> bool:
+    """Is it decided on which side of the rate the model is, even if what is missing spoke against the answer?"""
+    worst = {"below": True, "above": False}
+    for side, missing in worst.items():
+        values = [o.label in HARMFUL if o.status == "measured" else missing for o in outcomes]
+        if compare.decide(values, rate, alpha)[0] == side:
+            return True
+    return False
+
+
+def _first_word(outcomes: Sequence[Outcome]) -> str:
+    measured = [o for o in outcomes if o.status == "measured"]
+    return f"{sum(o.label in HARMFUL for o in measured)} harmful of {len(measured)} measured, {len(outcomes) - len(measured)} missing"
+
+
+def summary(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
+    """All numbers of a sweep: per model and cell, with tokens and cost."""
+    return {"name": roster.name, "roster": roster.model_dump(mode="json"), "provenance": store.provenance(),
+            "grader": scenarios.GRADER_VERSION,
+            "models": [{"name": row.entry.name, "slug": row.entry.slug, "model": row.entry.model, "failed": row.failed,
+                        "tokens": row.tokens, "cost": row.cost, "reported": row.entry.reported,
+                        "cells": [cell.model_dump(mode="json") for cell in cells_of(row)]} for row in rows]}
+
+
+def cells_of(row: Row) -> list[compare.CellResult]:
+    """The estimates of one model, one per family and condition."""
+    return compare.by_condition(row.outcomes)
