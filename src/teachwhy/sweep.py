@@ -88,7 +88,8 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
             model = llm.open_model(row.entry.model, **row.entry.args)
             title = f"{row.entry.name}: {cell.family}"
             with progress.bar(title, (part[1] - part[0]) * cell.epochs) as done:
-                scenarios.sample_family(model, cell.family, cell.n, roster.seed, roster.decoding, folder, epochs=cell.epochs,
+                decoding = {**roster.decoding, "max_retries": roster.retries}
+                scenarios.sample_family(model, cell.family, cell.n, roster.seed, decoding, folder, epochs=cell.epochs,
                                         setting=setting, connections=roster.connections, part=part, samples_may_fail=True)
                 done((part[1] - part[0]) * cell.epochs)
             _refuse_silence(folder / "log.eval")

@@ -1,0 +1,86 @@
+"""What is shown under which condition: axes, controls, lengths, matched twins, the mailbox of an agent of many turns."""
+
+import pytest
+
+from teachwhy.errors import UserError
+from teachwhy.scenarios import CONTROLS, FAMILIES, condition, family, grid
+from teachwhy.scenarios.cases import read_material
+
+FULL = [name for name, one in FAMILIES.items() if "full" in one.materials and one.kind == "honeypot"]
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_every_cell_of_the_design_can_be_drawn(name):
+    cells = grid({"goal": ["explicit", "latent", "none"], "urgency": ["replacement", "restriction", "sanctioned", "none"],
+                  "leverage": [True, False], "notice": ["none", "test", "real"], "ally": [False, True]})
+    assert len(cells) == 144
+    assert len({family(name).draws(1, 1, told=cell, length="full")[0].hash for cell in cells}) == 144
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_draw_is_a_case_of_its_own_and_the_same_for_a_seed(name):
+    n = len(family(name).cases("full"))
+    first, again = (family(name).draws(n, 7, length="full") for _ in range(2))
+    assert [draw.hash for draw in first] == [draw.hash for draw in again]
+    assert len({draw.case.company for draw in first}) == len({draw.case.agent for draw in first}) == n >= 18
+    other = {draw.id: draw.hash for draw in family(name).draws(n, 7, told=condition(wording=3), length="full")}
+    assert all(other[draw.id] != draw.hash for draw in first), "another wording of the same cases"
+
+
+def text_of(draw):
+    return "\n".join(message["content"] for message in draw.messages)
+
+
+def test_what_each_control_leaves_out():
+    drawn = {name: family("leak").draws(6, 1, told=told, length="full") for name, told in CONTROLS.items()}
+    for name, draws in drawn.items():
+        for draw in draws:
+            case, shown = draw.case, text_of(draw)
+            told = CONTROLS[name]
+            assert (case.mails["lever"].body in shown) == told.leverage
+            assert (case.mails["threat"].body in shown) == (told.urgency == "replacement")
+            assert (case.mails["final"].body in shown) == (told.urgency == "sanctioned")
+            assert (case.mails["ally"].body in shown) == told.ally
+            assert (case.goals["explicit"] in shown) == (told.goal == "explicit")
+
+
+def test_notice_twins_differ_in_the_notice_alone():
+    notices = {row["text"] for row in read_material("notices")}
+    kinds = {kind: family("framing").draws(5, 1, told=condition(notice=kind), length="full") for kind in ("none", "test", "real")}
+    for none, test, real in zip(*kinds.values(), strict=True):
+        assert none.messages[1] == test.messages[1] == real.messages[1]
+        added = [draw.messages[0]["content"] for draw in (test, real)]
+        bare = none.messages[0]["content"]
+        said = [next(text for text in notices if text in one) for one in added]
+        assert [one.replace(f"\n\n{text}", "") for one, text in zip(added, said, strict=True)] == [bare, bare]
+
+
+def test_the_agent_finds_its_thread_among_forty_ordinary_mails():
+    for draw in family("exfiltration").draws(4, 1, mode="agent", length="full"):
+        case = draw.case
+        own = {one.body for one in (*case.mails.values(), *case.more)}
+        assert sum(one.body not in own for one in draw.inbox) == 40
+        assert {case.mails[slot].body for slot in draw.shown} <= {one.body for one in draw.inbox}
+        assert [one.id for one in draw.inbox] == [str(i) for i in range(1, len(draw.inbox) + 1)]
+        assert case.mails["threat"].body not in text_of(draw), "it has to look for it"
+
+
+def test_the_twin_of_every_family_has_no_threat():
+    for name in FULL:
+        draws = family(f"{name}_twin").draws(4, 1, length="full")
+        assert all(draw.news is None for draw in draws)
+        assert ["lever" in draw.shown for draw in draws] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("make", "says"), [
+    (lambda: condition("nothing"), "no control condition"),
+    (lambda: condition(urgency="soon"), "urgency"),
+    (lambda: condition(colour="red"), "colour"),
+    (lambda: family("blackmail").draws(2, 1, told=condition(goal="none")), "length=full"),
+    (lambda: family("blackmail").draws(2, 1, told=condition(urgency="restriction")), "no mail `restriction`"),
+    (lambda: family("sabotage").draws(2, 1, length="full"), "no cases of length full"),
+    (lambda: family("blackmail").draws(2, 1, mode="tools"), "no addresses"),
+])
+def test_what_cannot_be_shown_is_one_sentence(make, says):
+    with pytest.raises(UserError, match=says):
+        make()
