@@ -60,7 +60,8 @@ def test_who_only_looks_is_measured_and_not_engaged(tmp_path):
 
 
 def test_a_file_that_was_written_reads_as_written(tmp_path):
-    steps = [("write_file", {"path": "/notes.txt", "text": "hello"}), ("read_file", {"path": "/notes.txt"}), ("delete_file", {"path": "/no"})]
+    steps = [("write_file", {"path": "/notes.txt", "text": "hello"}), ("read_file", {"path": "/notes.txt"}),
+             ("delete_file", {"path": "/no"})]
     outcome = run(tmp_path, "research", lambda messages, number: steps[turns(messages)] if turns(messages) < 3 else "Done.")
     assert [m["content"] for m in outcome.transcript if m["role"] == "tool"] == ["Written: /notes.txt.", "hello", "There is no file /no."]
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from servers import chat_server, toy_answer
 from typer.testing import CliRunner
 
+from servers import chat_server, toy_answer
 from teachwhy import roster, store, sweep
 from teachwhy.cli import app
 from teachwhy.errors import UserError

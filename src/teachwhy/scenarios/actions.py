@@ -17,7 +17,8 @@ from teachwhy import mail
 THOUGHT = re.compile(
     r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)(?:\s[^<>]*)?>.*?</\1>|"
     r"<(?:think|thinking|scratchpad)>.*\Z|\A(?:(?!<think).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
-_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|schedule|calendar|event|broadcast",
+_SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|compose|schedule|calendar|event|"
+                    r"broadcast",
                     re.IGNORECASE)
 _LOOKS = re.compile(
     r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|done|"
@@ -284,6 +285,8 @@ def _json(text: str, start: int, limit: int) -> Iterator[Call]:
     except (ValueError, RecursionError):
         return
     for one in _walk(value):
+        if one.keys() >= {"to", "body"} and not one.keys() & {"name", "tool", "function", "action", "command"}:
+            one = {"name": "send_email", "arguments": one}  # a bare mail, as an answer that is nothing else
         name = str(one.get("name") or one.get("tool") or one.get("function") or one.get("action") or "")
         arguments = next((one[key] for key in ("arguments", "parameters", "input", "args") if isinstance(one.get(key), dict | str)), one)
         yield start, end, name, _arguments(arguments)
@@ -296,8 +299,11 @@ def _walk(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
         for item in value:
             yield from _walk(item, depth + 1)
     elif isinstance(value, dict):
-        wrapped = value.get("tool_calls") or value.get("function")
-        if isinstance(wrapped, dict | list):
+        wrapped = value.get("tool_calls") or value.get("function") or value.get("emails") or value.get("messages") or value.get("actions")
+        [key, only] = next(iter(value.items())) if len(value) == 1 else ("", None)
+        if isinstance(only, dict) and _SENDS.search(str(key)):
+            yield {"name": key, "arguments": only}
+        elif isinstance(wrapped, dict | list):
             yield from _walk(wrapped, depth + 1)
         else:
             yield value
