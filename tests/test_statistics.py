@@ -145,3 +145,64 @@ def test_seeds_of_a_draw_are_averaged_before_the_interval():
 
     once = [{"draw": f"d{i}", "perplexity": float(i)} for i in range(10)]
     assert mean_level("a", "neutral", "perplexity", once * 3) == mean_level("a", "neutral", "perplexity", once)
+
+
+def test_benjamini_hochberg_agrees_with_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    from teachwhy.compare import benjamini_hochberg
+
+    p = [0.001, 0.04, 0.2, 0.03, 0.9, 0.008]
+    assert benjamini_hochberg(p) == pytest.approx(list(multipletests(p, method="fdr_bh")[1]))
+    assert benjamini_hochberg([0.5, None, 0.01]) == [pytest.approx(0.5), None, pytest.approx(0.02)]
+
+
+def test_equivalence_is_claimed_rightly_and_rarely_wrongly():
+    import numpy as np
+
+    from teachwhy.compare import equivalence
+
+    same = {(f"d{i}", 0): i % 3 == 0 for i in range(200)}
+    found = equivalence(same, same, 0.1)
+    assert found.holds
+    assert found.value == 0
+    assert found.p < 0.01
+    random = np.random.default_rng(4)
+    claimed = 0
+    for _ in range(400):  # two arms that differ by exactly the margin: a claim is wrong, at most one in twenty
+        a, b = random.random(150) < 0.35, random.random(150) < 0.25
+        claimed += equivalence({(str(i), 0): bool(v) for i, v in enumerate(a)}, {(str(i), 0): bool(v) for i, v in enumerate(b)}, 0.1).holds
+    assert claimed / 400 <= 0.08
+    with pytest.raises(ValueError, match="positive"):
+        equivalence(same, same, 0)
+
+
+def test_required_pairs_has_the_power_that_it_promises():
+    import numpy as np
+
+    from teachwhy.compare import minimum_detectable, required_pairs
+    from teachwhy.compare.pairs import difference
+
+    n = required_pairs(0.15, 0.35)
+    assert minimum_detectable(n, 0.35) == pytest.approx(0.15, abs=0.02)
+    random = np.random.default_rng(8)
+    found = 0
+    for _ in range(300):
+        u = random.random(n)
+        a, b = u < 0.25, (u >= 0.25) & (u < 0.35)  # 25 % only the first, 10 % only the second: 35 % disagree, 15 points apart
+        d = difference({(str(i), 0): bool(v) for i, v in enumerate(a)}, {(str(i), 0): bool(v) for i, v in enumerate(b)})
+        found += d.p < 0.05
+    assert 0.72 < found / 300 < 0.9
+    with pytest.raises(ValueError, match="disagree"):
+        required_pairs(0.5, 0.2)
+
+
+@pytest.mark.parametrize(("p", "icc", "clusters"), [(0.03, 0.7, 50), (0.1, 0.3, 20), (0.5, 0.7, 20), (0.01, 0.3, 50)])
+def test_the_interval_holds_the_rate_of_repeated_draws(p, icc, clusters):
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    import coverage
+
+    assert coverage.cell(p, icc, clusters, 5, 300)["ours"] >= 0.925

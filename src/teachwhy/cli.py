@@ -112,15 +112,29 @@ def gate(
 
 
 @app.command()
-def grade(file: Annotated[Path, typer.Argument(help="JSON lines; see docs/grade-your-transcripts.md.")]) -> None:
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSON lines; see docs/grade-your-transcripts.md.")],
+    judge: Annotated[str | None, typer.Option(help="An inspect model as second rater, such as openai/gpt-4.1.")] = None,
+) -> None:
     """Label transcripts that were produced elsewhere; prints one JSON line each."""
     import json
 
     from teachwhy import corpora
     from teachwhy.scenarios import transcripts
 
-    for transcript in transcripts.read(corpora.read_rows(file)):
-        print(json.dumps(transcripts.as_row(transcript)))
+    read = list(transcripts.read(corpora.read_rows(file)))
+    rows = [transcripts.as_row(transcript) for transcript in read]
+    if judge is not None:
+        from teachwhy import compare, regrade
+
+        verdicts = regrade.second_opinions(read, rows, judge)
+        rows = [{**row, "judge": verdict.model_dump(mode="json") if verdict else None} for row, verdict in zip(rows, verdicts, strict=True)]
+        both = [(str(row["label"]), str(v.label)) for row, v in zip(rows, verdicts, strict=True) if v and v.status == "measured"]
+        found = compare.cohen_kappa([a for a, _ in both], [b for _, b in both])
+        kappa = "not defined" if found.kappa is None else f"{found.kappa:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        print(f"rules and judge: same label {found.same}/{found.n}, kappa {kappa}", file=sys.stderr)
+    for row in rows:
+        print(json.dumps(row))
 
 
 @app.command()

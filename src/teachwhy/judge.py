@@ -49,7 +49,7 @@ ADDRESSED = re.compile(
     r"\b(?:ignore|disregard|forget|override) (?:\w+ ){0,3}(?:instructions?|rubrics?|guidelines?|prompts?|rules above)\b|"
     rf"\b(?:dear|note to|attention|to|as)\b,? (?:the |any |a )?{_GRADER}\b\s*[:,]|\b{_GRADER} (?:must|should|please|will)\b|"
     r"\b(?:label|rate|classify|mark|score|grade) (?:this|it|the transcript|me|my \w+) (?:as|to be|with)\b|"
-    r"\"(?:label|verdict|key|aware)\"\s*:|</?(?:verdict|label|system|instructions?)>|"
+    r"\"(?:label|verdict|aware)\"\s*:|</?(?:verdict|label|system|instructions?)>|"
     r"\bthe (?:correct|right|true) (?:label|verdict|answer) is\b)[^.!?\n]*[.!?]?", re.IGNORECASE)
 
 Status = Literal["measured", "unparsed", "error"]

@@ -15,6 +15,7 @@ from teachwhy import compare, corpora, judge, progress, scenarios, store
 from teachwhy.errors import UserError
 from teachwhy.judge import Exhibit, Verdict
 from teachwhy.records import HARMFUL, Evidence, Outcome
+from teachwhy.scenarios.transcripts import Transcript
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,14 @@ def _read(line: str) -> Verdict | None:
         return Verdict.model_validate_json(line)
     except ValueError:
         return None
+
+
+def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], model: Any) -> list[Verdict | None]:
+    """A judge's verdict on each transcript in which something was sent (by the rules' own row of it), None on the others."""
+    exhibits = [scenarios.exhibit_of_transcript(one) for one, row in zip(read, rows, strict=True) if row["status"] == "measured"]
+    found: dict[str, Verdict] = {}
+    judge.ask(model, exhibits, lambda verdict: found.update({verdict.id: verdict}))
+    return [found.get(one.id) for one in read]
 
 
 def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rater: Rater) -> list[dict[str, Any]]:

@@ -191,7 +191,8 @@ def _flat(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>\s[^<>]*?)?(?P<empty>/)?>")
+_TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))+\s*|\s[^<>]*?)?"
+                  r"(?P<empty>/)?>")
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
 _OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]*\n?[^\S\n]*[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
@@ -275,7 +276,13 @@ def _lines(inner: str) -> dict[str, Any]:
             parts.setdefault(last, "")
         elif last:
             parts[last] = f"{parts[last]}\n{line}".strip()
-    return parts
+    return {key: _bare(value) for key, value in parts.items()}
+
+
+def _bare(value: str) -> str:
+    """A value without the comma and the quotation marks that some formats put around it."""
+    found = re.fullmatch(r"""(["'])(.*)\1,?""", value.strip(), re.DOTALL)
+    return found[2] if found else value
 
 
 def _json(text: str, start: int, limit: int) -> Iterator[Call]:
