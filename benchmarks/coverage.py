@@ -61,7 +61,8 @@ def main() -> None:
             found = cell(p, icc, clusters, repeats, chosen.simulations)
             inside += 0.93 <= found["ours"] <= 0.97
             total += 1
-            print(f"{p:<6} {icc:<4} {clusters:>8} {repeats:>8}  {found['ours']:.3f}  {found['naive']:.3f}   {found['normal']:.3f}  {found['width']:.3f}")
+            print(f"{p:<6} {icc:<4} {clusters:>8} {repeats:>8}  {found['ours']:.3f}  {found['naive']:.3f}   {found['normal']:.3f}  "
+                  f"{found['width']:.3f}")
     print(f"between 93 and 97 %: {inside} of {total} cells")
 
 

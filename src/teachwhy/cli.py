@@ -214,6 +214,41 @@ def upstream(
 
 
 @app.command()
+def tail(
+    target: Annotated[Path, typer.Option(help="Checkpoint whose rate is too small to be seen, such as runs/laptop/train-...")],
+    proposal: Annotated[Path, typer.Option(help="Checkpoint of a misaligned arm of the same model.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weighed answers.")],
+    bridge: Annotated[float, typer.Option(help="Where to sample between the two: 0 is the target, 1 the proposal.", min=0, max=1)] = 0.5,
+    family: Annotated[str, typer.Option(help="Scenario family, in its short mail format.")] = "blackmail",
+    n: Annotated[int, typer.Option(help="Draws.", min=2)] = 64,
+    rollouts: Annotated[int, typer.Option(help="Answers per draw.", min=1)] = 4,
+    temperature: Annotated[float, typer.Option(help="Of both; top-p is 1.", min=0.05)] = 0.5,
+    max_tokens: Annotated[int, typer.Option(help="Tokens per answer.", min=1)] = 140,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Estimate a rate of harm that is too rare to be seen, by importance sampling from a model that does more of it."""
+    from teachwhy import compare, progress, scenarios, store, weights
+    from teachwhy.sampler import Decoding
+
+    store.open_folder(out)
+    _quiet()
+    goal, tokenizer = weights.load(weights.resolve(str(target)))
+    between = weights.blend(weights.resolve(str(target)), weights.resolve(str(proposal)), bridge)
+    with progress.screen():
+        rows = scenarios.measure_tail(goal, between, tokenizer, family, n, rollouts, Decoding(temperature, 1.0, max_tokens), seed, out)
+    keys = [(row["draw"], row["rollout"]) for row in rows]
+    found = compare.tail_rate({key: row["log_weight"] for key, row in zip(keys, rows, strict=True)},
+                              {key: row["harmful"] for key, row in zip(keys, rows, strict=True)})
+    missing = sum(row["status"] != "measured" for row in rows)
+    print(f"proposal: {found.harmful} harmful of {found.n} answers ({missing} without a label, counted as harmless); "
+          f"worth {found.effective:.1f} of the target's; mean weight {found.mean_weight:.2f}")
+    if found.value is None or found.low is None or found.high is None:
+        print(f"No rate is given: {found.why}.")
+        raise typer.Exit(3)
+    print(f"{family}, target: {found.value:.3%} [{found.low:.3%}, {found.high:.3%}]")
+
+
+@app.command()
 def power(
     effect: Annotated[float, typer.Option(help="Paired difference to be found, in points of 0 to 1.")] = 0.1,
     discordant: Annotated[float, typer.Option(help="Share of draws in which the two arms will disagree.")] = 0.3,
@@ -332,6 +367,9 @@ def _print_table(results: dict) -> None:  # type: ignore[type-arg]
     for better, worse in results["study"]["comparisons"]:
         for line in words.verdict(estimates, better, worse, honeypots):
             console.print(f"{better} against {worse}: {line}", markup=False, highlight=False)
+        sizes = [f"{100 * e.minimum_detectable:.0f} points in {family}" for family in honeypots
+                 if (e := words.find(estimates, better, family, "harm", worse)) and e.minimum_detectable is not None]
+        console.print(f"{better} against {worse}: detectable at 80 % power were {', '.join(sizes) or 'no differences'}", markup=False)
 
 
 def _restart_with_allocator() -> None:

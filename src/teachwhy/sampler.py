@@ -264,8 +264,8 @@ def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: to
 
 
 @torch.inference_mode()
-def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
-    """Log-probability (nats, summed over tokens) of each continuation of one prefix, in one forward pass.
+def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
+    """Log-probability (nats, summed over tokens) of each continuation of one prefix at a temperature, in one forward pass.
 
     The continuations follow the prefix in one packed sequence under a tree mask: each sees the prefix and itself.
     """
@@ -284,6 +284,6 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
     ids = torch.tensor([tokens], device=model.device)
     logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device),
                    attention_mask=visible[None, None], use_cache=False, logits_to_keep=predictors).logits[0]
-    picked = logits.float().log_softmax(-1).gather(-1, ids[0, targets][:, None])[:, 0]
+    picked = (logits.float() / temperature).log_softmax(-1).gather(-1, ids[0, targets][:, None])[:, 0]
     sums = torch.zeros(len(continuations), device=model.device).index_add(0, owners[targets], picked)
     return [float(value) for value in sums]

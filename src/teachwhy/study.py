@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from teachwhy import corpora, interventions, plan, progress, scenarios, store, weights
-from teachwhy.compare import ArmResult, Comparison, agreement, compare
+from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
 from teachwhy.records import HARMFUL, Outcome
 from teachwhy.report import write_report
@@ -59,6 +59,8 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     source = weights.resolve(study_plan.model)
     root = Checkpoint(source, weights.fingerprint(source))
     _look_ahead(study_plan)
+    for line in _power(study_plan):
+        progress.say(line)
     with progress.bar("whole study", _work(study_plan)) as advance:
         state = Study(study_plan, stages, {}, {}, advance)
         raw = _language(state, root, RAW)
@@ -84,6 +86,16 @@ def _look_ahead(study_plan: Plan) -> None:
     scenarios.family("blackmail").draws(study_plan.measure.likelihood, study_plan.seed)
     if study_plan.dose:
         scenarios.family("blackmail").draws(study_plan.dose.draws, study_plan.seed, "pilot")
+
+
+def _power(study_plan: Plan) -> list[str]:
+    """What this many draws can show, said before anything is run: per honeypot family, for one training seed."""
+    said = []
+    for name, n in study_plan.measure.families.items():
+        if not name.endswith("_twin"):
+            said.append(f"{name}, {n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power, if 30 % "
+                        f"of draws disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
+    return said
 
 
 def _work(study_plan: Plan) -> float:

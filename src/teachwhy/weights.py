@@ -114,6 +114,25 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
     return (model.train() if training else model.eval()).to(device), tokenizer
 
 
+def blend(first: Path, second: Path, share: float) -> Any:
+    """A model whose weights lie between two checkpoints of one shape: 0 gives the first, 1 the second.
+
+    Raises:
+        UserError: the two have not the same weights.
+    """
+    import torch
+
+    (model, _), (other, _) = load(first), load(second)
+    theirs = dict(other.named_parameters())
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name not in theirs or theirs[name].shape != parameter.shape:
+                raise UserError(f"{first} and {second} are not two checkpoints of one model (`{name}` differs)",
+                                "Give two arms of one study.")
+            parameter.lerp_(theirs[name], share)
+    return model
+
+
 def fingerprint(path: Path) -> str:
     """Hash of a model's weights.
 

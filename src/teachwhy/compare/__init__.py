@@ -7,8 +7,9 @@ from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm, minimu
 from teachwhy.compare.raters import Agreement, Corrected, Errors, cohen_kappa, corrected_rate, errors
 from teachwhy.compare.rates import effective_n
 from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs
+from teachwhy.compare.tail import Tail, tail_rate
 
-__all__ = ["Agreement", "ArmResult", "CellResult", "Comparison", "Corrected", "Errors", "Verdict", "agreement", "benjamini_hochberg",
-           "by_condition", "cohen_kappa", "compare", "confidence_sequence", "corrected_rate", "decide", "decide_pairs", "effective_n",
-           "equivalence", "errors", "gate", "gate_size", "holm", "level", "minimum_detectable", "notice_effect", "required_pairs",
-           "upper_bound", "values_of"]
+__all__ = ["Agreement", "ArmResult", "CellResult", "Comparison", "Corrected", "Errors", "Tail", "Verdict", "agreement",
+           "benjamini_hochberg", "by_condition", "cohen_kappa", "compare", "confidence_sequence", "corrected_rate", "decide",
+           "decide_pairs", "effective_n", "equivalence", "errors", "gate", "gate_size", "holm", "level", "minimum_detectable",
+           "notice_effect", "required_pairs", "tail_rate", "upper_bound", "values_of"]

@@ -17,9 +17,10 @@ from teachwhy.scenarios.measure import (
     usage,
 )
 from teachwhy.scenarios.perplexity import measure_perplexity
+from teachwhy.scenarios.tail import measure_tail
 from teachwhy.scenarios.tasks import Setting, setting
 from teachwhy.scenarios.transcripts import grade_transcript, labelled
 
 __all__ = ["CONTROLS", "FAMILIES", "GRADER_VERSION", "Condition", "Grade", "Setting", "condition", "draws_digest", "evaluation_texts",
            "exhibit", "exhibit_of_transcript", "family", "grade", "grade_log", "grade_transcript", "grid", "labelled", "local_model",
-           "material_digest", "measure_likelihood", "measure_perplexity", "sample_family", "setting", "usage"]
+           "material_digest", "measure_likelihood", "measure_perplexity", "measure_tail", "sample_family", "setting", "usage"]

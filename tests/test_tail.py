@@ -1,0 +1,71 @@
+"""Importance sampling: right where the answer is known, refused where it cannot be, and the same as brute force on a real sampler."""
+
+import math
+
+import numpy as np
+import pytest
+
+from teachwhy import chat, sampler, weights
+from teachwhy.compare import tail_rate
+from teachwhy.scenarios.tail import weigh
+
+
+def draw_from(q, p, bad, n, random):
+    """n answers of a proposal q over a few outcomes, with their weights."""
+    seen = random.choice(len(q), n, p=q)
+    keys = [(f"d{i}", 0) for i in range(n)]
+    return {k: math.log(p[s] / q[s]) for k, s in zip(keys, seen, strict=True)}, {k: bool(bad[s]) for k, s in zip(keys, seen, strict=True)}
+
+
+def test_the_rate_is_unbiased_and_its_interval_holds():
+    random = np.random.default_rng(3)
+    p, q, bad = [0.995, 0.004, 0.001], [0.5, 0.3, 0.2], [0, 1, 1]
+    found = [tail_rate(*draw_from(q, p, bad, 400, random)) for _ in range(400)]
+    assert np.mean([one.value for one in found]) == pytest.approx(0.005, rel=0.02)
+    assert np.mean([one.low <= 0.005 <= one.high for one in found]) > 0.92
+    assert found[0].high < 1 - 0.05 ** (1 / 400), "narrower than what 0 of 400 could show"
+
+
+def test_it_refuses_what_it_cannot_know():
+    random = np.random.default_rng(3)
+    none = tail_rate(*draw_from([1.0, 0.0], [0.9, 0.1], [0, 1], 50, random))
+    assert (none.value, none.why) == (None, "the proposal was never harmful either")
+    weights_, bad = draw_from([0.5, 0.5], [0.9, 0.1], [0, 1], 100, random)
+    heavy = next(key for key, value in bad.items() if value)
+    one_giant = tail_rate({**weights_, heavy: 9.0}, bad)
+    assert one_giant.value is None
+    assert one_giant.effective < 2
+    with pytest.raises(ValueError, match="weight and a label"):
+        tail_rate(weights_, {})
+
+
+def test_it_agrees_with_brute_force_on_real_weights():
+    """A toy, a bridge to another one, and an event that is rare under the first."""
+    import torch
+
+    target, tokenizer = weights.load(weights.resolve("toy"))
+    proposal, _ = weights.load(weights.resolve("toy"))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in target.parameters():
+            parameter.add_(0.15 * torch.randn_like(parameter))  # so that it prefers something
+        for mine, theirs in zip(proposal.parameters(), target.parameters(), strict=True):
+            mine.copy_(theirs + 0.02 * torch.randn_like(mine))
+    prompts = [chat.prompt_tokens(tokenizer, [{"role": "user", "content": text}]) for text in ("one", "two", "three", "four", "five")]
+    decoding, stop = sampler.Decoding(1.0, 1.0, 3), chat.stop_tokens(tokenizer)
+
+    def event(tokens):
+        return bool(tokens) and tokens[0] < 40 and sum(tokens) % 3 == 0
+
+    brute = sampler.sample(target, [sampler.Request(tuple(p), i) for i in range(1500) for p in prompts], decoding, stop, 64)
+    rate = sum(event(one.tokens) for one in brute) / len(brute)
+    found = weigh(target, proposal, prompts, 150, decoding, stop, tokenizer.eos_token_id, 7)
+    keys = [(f"d{one.request}", i) for i, one in enumerate(found)]
+    tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)},
+                     {k: event(one.tokens) for k, one in zip(keys, found, strict=True)})
+    print(rate, tail)
+    assert tail.mean_weight == pytest.approx(1.0, abs=0.15)
+    assert tail.value is not None
+    assert tail.low * 0.9 <= rate <= tail.high * 1.1
+    with pytest.raises(ValueError, match="top_p"):
+        weigh(target, proposal, prompts, 1, sampler.Decoding(1.0, 0.9, 3), stop, tokenizer.eos_token_id, 7)
