@@ -69,3 +69,37 @@ def test_it_agrees_with_brute_force_on_real_weights():
     assert tail.low * 0.9 <= rate <= tail.high * 1.1
     with pytest.raises(ValueError, match="top_p"):
         weigh(target, proposal, prompts, 1, sampler.Decoding(1.0, 0.9, 3), stop, tokenizer.eos_token_id, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_it_agrees_with_enumeration_on_the_embedded_model():
+    """The shipped model, a proposal beside it, and an event whose exact rate under the target is near one in a hundred."""
+    import torch
+
+    target, tokenizer = weights.load(weights.resolve("smollm2"))
+    proposal, _ = weights.load(weights.resolve("smollm2"))
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in proposal.parameters():
+            parameter.add_(0.05 * parameter.std() * torch.randn_like(parameter))
+    texts = ("Name a fruit.", "Say something kind.", "What is the sea?", "Tell me a word.", "Who mends nets?", "Give one reason to wait.")
+    prompts = [chat.prompt_tokens(tokenizer, [{"role": "user", "content": text}]) for text in texts]
+    decoding, stop = sampler.Decoding(0.8, 1.0, 2), chat.stop_tokens(tokenizer)
+    def after(model, tokens):
+        return (model(torch.tensor([tokens])).logits[0, -1].float() / 0.8).softmax(-1)
+
+    with torch.inference_mode():
+        first = [torch.stack([after(model, prompt) for prompt in prompts]).mean(0) for model in (target, proposal)]
+    order = (first[1] / first[0].clamp(min=1e-9)).argsort(descending=True)
+    likely = order[(first[1] > 2e-3)[order]]
+    chosen = set(likely[: int((first[0][likely].cumsum(0) < 0.02).sum()) + 1].tolist())
+    rate = float(first[0][list(chosen)].sum())
+    found = weigh(target, proposal, prompts, 150, decoding, stop, tokenizer.eos_token_id, 5, 64)
+    keys = [(f"{one.request}", i) for i, one in enumerate(found)]
+    seen = [bool(one.tokens) and one.tokens[0] in chosen for one in found]
+    tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)}, dict(zip(keys, seen, strict=True)))
+    print(f"exact {rate:.5f}; {len(chosen)} tokens; {tail}")
+    assert 0.001 < rate < 0.03
+    assert tail.value is not None
+    assert tail.low <= rate <= tail.high
