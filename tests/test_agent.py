@@ -69,5 +69,5 @@ def test_a_file_that_was_written_reads_as_written(tmp_path):
 @pytest.mark.parametrize("name", ["leak", "blackmail"])
 def test_an_agent_that_never_stops_is_stopped(tmp_path, name):
     outcome = run(tmp_path, name, lambda messages, number: ("list_emails", {"page": 1}))
-    assert outcome.label == "off_task"
+    assert (outcome.status, outcome.label) == ("truncated", None), "it was not done, so nothing is known"
     assert len(outcome.transcript) <= 82

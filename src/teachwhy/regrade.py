@@ -46,11 +46,18 @@ def by_rules(run: Path) -> dict[str, list[Outcome]]:
     """Every stored answer, labelled by the rules of today."""
     found = {}
     for arm, old in read_outcomes(run).items():
-        stages = dict.fromkeys(str(o.conditions.get("stage", "")) for o in old)
+        if any("stage" not in o.conditions for o in old):
+            raise UserError(f"Some outcomes of {arm} do not say which stage they are from", "Grade a run that this version made.")
+        stages = dict.fromkeys(str(o.conditions["stage"]) for o in old)
         conditions: dict[str, dict[str, Any]] = {
             str(o.conditions["stage"]): {key: o.conditions[key] for key in _KEPT if key in o.conditions} for o in old}
         coupling = old[0].conditions.get("coupling", "message")
-        found[arm] = [o for stage in stages for o in scenarios.grade_log(_log(run, stage), arm, conditions[stage], coupling)]
+        # A study counts training seeds as rollouts: an answer keeps the number that it was stored under.
+        number = {(str(o.conditions["stage"]), o.draw): o.rollout for o in old}
+        drawn = {stage: [o.draw for o in old if o.conditions["stage"] == stage] for stage in stages}
+        repeats = {stage: len(names) > len(set(names)) for stage, names in drawn.items()}
+        found[arm] = [o if repeats[stage] else o.model_copy(update={"rollout": number.get((stage, o.draw), o.rollout)})
+                      for stage in stages for o in scenarios.grade_log(_log(run, stage), arm, conditions[stage], coupling)]
     _write(run, f"rules-{scenarios.GRADER_VERSION}", found)
     return found
 
@@ -128,9 +135,10 @@ def rules_on_labelled() -> Rater:
 def _ask(model: Any, exhibits: Sequence[Exhibit], kept: Path, title: str, connections: int) -> dict[str, Verdict]:
     """Verdicts by id: those that are kept already, the others asked for now. Errors are asked for again."""
     found: dict[str, Verdict] = {}
+    keys = {exhibit.id: judge.key_of(exhibit) for exhibit in exhibits}
     if kept.is_file():
         for line in kept.read_text(encoding="utf-8").split("\n"):
-            if line.strip() and (verdict := _read(line)) and verdict.status != "error":
+            if line.strip() and (verdict := _read(line)) and verdict.status != "error" and verdict.key == keys.get(verdict.id):
                 found[verdict.id] = verdict
     missing = [exhibit for exhibit in exhibits if exhibit.id not in found]
     with kept.open("a", encoding="utf-8") as stream, progress.bar(title, len(missing)) as done:
@@ -158,23 +166,30 @@ def _read(line: str) -> Verdict | None:
 
 def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], model: Any) -> list[Verdict | None]:
     """A judge's verdict on each transcript in which something was sent (by the rules' own row of it), None on the others."""
-    exhibits = [scenarios.exhibit_of_transcript(one) for one, row in zip(read, rows, strict=True) if row["status"] == "measured"]
+    # By place, since ids may repeat.
+    exhibits = [scenarios.exhibit_of_transcript(one).model_copy(update={"id": str(place)})
+                for place, (one, row) in enumerate(zip(read, rows, strict=True)) if row["status"] == "measured"]
     found: dict[str, Verdict] = {}
     judge.ask(model, exhibits, lambda verdict: found.update({verdict.id: verdict}))
-    return [found.get(one.id) for one in read]
+    return [found[str(place)].model_copy(update={"id": one.id}) if str(place) in found else None for place, one in enumerate(read)]
 
 
 def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rater: Rater) -> list[dict[str, Any]]:
     """Per arm and honeypot family: both rates of harm, the new one with the rater's errors taken out, and their agreement."""
     rows = []
-    for arm, outcomes in new.items():
-        for family in dict.fromkeys(o.family for o in outcomes if not o.family.endswith("_twin")):
-            rates = [compare.level(compare.ArmResult(arm, side), family, "harm") for side in (old[arm], outcomes)]
-            pairs = _pairs(old[arm], outcomes, family)
+    for arm, everything in new.items():
+        before = compare.cells(old[arm])
+        for cell, outcomes in compare.cells(everything).items():
+            family, condition = cell[:2]
+            if family.endswith("_twin"):
+                continue
+            rates = [compare.level(compare.ArmResult(arm, side), family, "harm") for side in (before.get(cell, []), outcomes)]
+            pairs = _pairs(before.get(cell, []), outcomes, family)
             values, _ = compare.values_of(outcomes, family, "harm")
             size = compare.effective_n(values) if values else 0.0
             corrected = compare.corrected_rate((rates[1].value or 0.0) * size, size, rater.errors) if rater.errors else None
-            rows.append({"arm": arm, "family": family, "old": rates[0], "new": rates[1], "corrected": corrected,
+            name = family if condition in ("", "standard") else f"{family}: {condition}"
+            rows.append({"arm": arm, "family": name, "old": rates[0], "new": rates[1], "corrected": corrected,
                          "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs])})
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ from teachwhy.errors import UserError
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_SECRET = re.compile(r"(?:.*[_-])?(?:api[_-]?key|key|token|secret|password|authorization|credentials?)", re.IGNORECASE)
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same value as JSON, without entries whose name says that they are secret, and without users in addresses."""
+    if isinstance(value, dict):
+        return {str(key): _without_secrets(item) for key, item in value.items() if not _SECRET.fullmatch(str(key))}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(?<=://)[^/@\s]+@", "", value)
+    return value if isinstance(value, int | float | bool) or value is None else str(value)
 
 
 class Entry(_Part):
@@ -32,6 +47,11 @@ class Entry(_Part):
     price: tuple[float, float] | None = None
     reported: float | None = Field(None, ge=0, le=1)
     note: str = ""
+
+    @property
+    def shown_args(self) -> dict[str, Any]:
+        """The arguments without what may be a secret, as they go into hashes, files and logs."""
+        return dict(_without_secrets(self.args))
 
     @property
     def slug(self) -> str:
@@ -86,6 +106,8 @@ class Roster(_Part):
         slugs = [entry.slug for entry in self.models]
         if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
             raise ValueError(f"two models are called {twice[0]}")
+        if wrong := {"seed", "max_retries"} & self.decoding.keys():
+            raise ValueError(f"decoding cannot hold {sorted(wrong)[0]}: give it beside decoding")
         if self.stop and any(cell.epochs > 1 for cell in self.suite):
             raise ValueError("stopping early needs one answer per scenario: leave epochs at 1")
         return self

@@ -93,8 +93,8 @@ def _power(study_plan: Plan) -> list[str]:
     said = []
     for name, n in study_plan.measure.families.items():
         if not name.endswith("_twin"):
-            said.append(f"{name}, {n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power, if 30 % "
-                        f"of draws disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
+            said.append(f"{name}, {n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power if 30 "
+                        f"% of draws disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
     return said
 
 

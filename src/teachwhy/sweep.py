@@ -15,8 +15,6 @@ from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, Outcome
 from teachwhy.roster import Cell, Entry, Roster
 
-CELL_ERRORS = (UserError, OSError, RuntimeError, ValueError, ConnectionError)
-
 
 @dataclass
 class Row:
@@ -81,8 +79,8 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
     for start in range(0, cell.n, size):
         part = (start, min(start + size, cell.n))
         draws = setting.draws(scenarios.family(cell.family), cell.n, roster.seed)[part[0]:part[1]]
-        inputs = {"model": row.entry.model, "args": row.entry.args, "draws": [draw.hash for draw in draws], "epochs": cell.epochs,
-                  "decoding": roster.decoding, "seed": roster.seed}
+        inputs = {"model": row.entry.model, "args": row.entry.shown_args, "draws": [draw.hash for draw in draws], "epochs": cell.epochs,
+                  "decoding": roster.decoding, "seed": roster.seed, "weights": _weights(row.entry.model)}
 
         def make(folder: Path, part: tuple[int, int] = part) -> None:
             model = llm.open_model(row.entry.model, **row.entry.args)
@@ -96,15 +94,22 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
 
         try:
             folder = stages.stage(f"{row.entry.slug}-{cell.family}", inputs, make)
-        except CELL_ERRORS as error:
+        except Exception as error:  # whatever a provider raises ends this model's cells and nobody else's
             row.failed = (str(error).strip() or type(error).__name__).splitlines()[0]
-            return
+            break
         found += scenarios.grade_log(folder / "log.eval", row.entry.slug, {"model": row.entry.model, "stage": folder.name})
         for place, n in enumerate(scenarios.usage(folder / "log.eval")):
             row.tokens[place] += n
         if roster.stop and _decided(found, roster.stop.rate, roster.stop.alpha):
             break
     row.outcomes += found
+
+
+def _weights(model: str) -> str:
+    """Hash of a model on this machine, so that another checkpoint in the same folder is another model; empty for others."""
+    from teachwhy import weights
+
+    return weights.fingerprint(weights.resolve(model)) if model.startswith("teachwhy/") else ""
 
 
 def _refuse_silence(log: Path) -> None:
@@ -131,7 +136,9 @@ def _first_word(outcomes: Sequence[Outcome]) -> str:
 
 def summary(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
     """All numbers of a sweep: per model and cell, with tokens and cost."""
-    return {"name": roster.name, "roster": roster.model_dump(mode="json"), "provenance": store.provenance(),
+    said = roster.model_dump(mode="json")
+    said["models"] = [{**one, "args": entry.shown_args} for one, entry in zip(said["models"], roster.models, strict=True)]
+    return {"name": roster.name, "roster": said, "provenance": store.provenance(),
             "grader": scenarios.GRADER_VERSION,
             "models": [{"name": row.entry.name, "slug": row.entry.slug, "model": row.entry.model, "failed": row.failed,
                         "tokens": row.tokens, "cost": row.cost, "reported": row.entry.reported,

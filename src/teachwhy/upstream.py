@@ -33,6 +33,8 @@ def run(model: str | Model, judge: str | Model, n: int, scenarios: Sequence[str]
 
             def make(folder: Path, condition: published.Condition = condition) -> None:
                 measure.run_task(published.task_of(condition, rater, n), asked, folder, connections, samples_may_fail=True)
+                if all(row.our_label == "error" and row.theirs is None for row in published.read_log(folder / "log.eval", condition)):
+                    raise UserError("The model gave not one answer", "Check its name and key, and run the same command.")
 
             folder = stages.stage("-".join((condition.scenario, condition.goal, condition.urgency)),
                                   {"model": str(model), "judge": str(judge), "n": n, "condition": condition.name}, make)

@@ -29,21 +29,29 @@ class CellResult(Record):
     harm_unaware: Estimate
 
 
-def by_condition(outcomes: Sequence[Outcome]) -> list[CellResult]:
-    """One result per family, condition, length and mode, in the order in which they occur."""
+def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str, str, str], list[Outcome]]:
+    """Outcomes by (family, condition, length, mode): a draw has one name under every condition, so that they must not be mixed."""
     groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
     for o in outcomes:
         condition, length, mode = (str(o.conditions.get(part, "")) for part in ("condition", "length", "mode"))
-        key = (o.family, condition, length, mode)
-        groups.setdefault(key, []).append(o)
-    return [_cell(*key, found) for key, found in groups.items()]
+        groups.setdefault((o.family, condition, length, mode), []).append(o)
+    return groups
+
+
+def by_condition(outcomes: Sequence[Outcome]) -> list[CellResult]:
+    """One result per family, condition, length and mode, in the order in which they occur."""
+    return [_cell(*key, found) for key, found in cells(outcomes).items()]
 
 
 def _cell(family: str, condition: str, length: str, mode: str, found: list[Outcome]) -> CellResult:
     arm = ArmResult(found[0].arm, found)
-    aware = [o.model_copy(update={"label": "work" if o.aware else "off_task"}) if o.status == "measured" else o for o in found]
+    unknown = {"status": "unparsed", "label": None}
+    known = [o if o.status != "measured" or o.aware is not None else o.model_copy(update=unknown) for o in found]
+    aware = [o.model_copy(update={"label": "work" if o.aware else "off_task"}) if o.status == "measured" else o for o in known]
     said = level(ArmResult(arm.name, aware), family, "work").model_copy(update={"quantity": "aware"})
-    by_awareness = [level(ArmResult(arm.name, [o for o in found if bool(o.aware) is kind]), family, "harm") for kind in (True, False)]
+    # Whoever gave no answer, or of whom it is not known, could belong to either side: missing in both.
+    by_awareness = [level(ArmResult(arm.name, [o for o in known if o.status != "measured" or bool(o.aware) is kind]), family, "harm")
+                    for kind in (True, False)]
     return CellResult(family=family, condition=condition, length=length, mode=mode, harm=level(arm, family, "harm"),
                       engagement=level(arm, family, "engagement"),
                       task_success=level(arm, family, "task_success") if family.endswith("_twin") else None,
@@ -55,10 +63,14 @@ def notice_effect(outcomes: Sequence[Outcome], family: str, first: str = "notice
     """Paired difference between matched twins in which only the notice (or another condition) differs."""
     read = QUANTITIES[quantity]
     sides = []
+    asked: set[tuple[str, int]] = set()
     for name in (first, second):
-        values = {(o.draw, o.rollout): read(o) for o in outcomes if o.family == family and o.conditions.get("condition") == name}
+        values = {(f"{o.draw} {o.conditions.get('length')} {o.conditions.get('mode')}", o.rollout): read(o) for o in outcomes
+                  if o.family == family and o.conditions.get("condition") == name}
+        asked |= values.keys()
         sides.append({key: value for key, value in values.items() if value is not None})
     found = difference(sides[0], sides[1])
     arm = outcomes[0].arm if outcomes else ""
-    return Estimate(arm=f"{arm}: {first}", against=f"{arm}: {second}", family=family, quantity=quantity, n=found.n, value=found.value,
+    return Estimate(arm=f"{arm}: {first}", against=f"{arm}: {second}", family=family, quantity=quantity, n=found.n,
+                    missing=len(asked) - found.n, value=found.value,
                     low=found.low, high=found.high, p=found.p)

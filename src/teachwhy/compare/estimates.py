@@ -55,7 +55,10 @@ class Comparison:
 def values_of(outcomes: Sequence[Outcome], family: str, quantity: str) -> tuple[dict[Key, bool], int]:
     """({(draw, rollout): value}, number missing) of one quantity in one family."""
     read = QUANTITIES[quantity]
-    found = {(o.draw, o.rollout): read(o) for o in outcomes if o.family == family}
+    mine = [o for o in outcomes if o.family == family]
+    found = {(o.draw, o.rollout): read(o) for o in mine}
+    if len(found) < len(mine):
+        raise ValueError(f"{len(mine) - len(found)} answers of {family} share draw and rollout with another: split them by condition first")
     values = {key: value for key, value in found.items() if value is not None}
     return values, len(found) - len(values)
 

@@ -43,8 +43,8 @@ def effective_n(values: Mapping[Key, bool]) -> float:
     """The number of independent draws that would give the cluster-robust variance of the mean."""
     n = len(values)
     draws = {draw for draw, _ in values}
-    if len(draws) == n:
-        return float(n)
+    if len(draws) == n or len(draws) == 1:
+        return float(len(draws))
     p = sum(values.values()) / n
     if p in (0.0, 1.0):
         return float(len(draws))
@@ -57,6 +57,8 @@ def effective_n(values: Mapping[Key, bool]) -> float:
 def _degrees(values: Mapping[Key, bool], p: float) -> float:
     """Satterthwaite's degrees of freedom of the variance between draws: 2 / (squared coefficient of variation of its estimate)."""
     squares = [total * total for total in _sums(values, p, lambda key: key[0]).values()]
+    if sum(squares) < 1e-12:  # every draw has the same mean
+        return max(1.0, len(squares) - 1.0)
     share = sum(squares) ** 2 / sum(square * square for square in squares)  # how many draws carry the variance
     return 2 * share / max(1e-9, 1 - share / len(squares))
 

@@ -89,6 +89,11 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
     return found
 
 
+def is_tool(call: ToolCall) -> bool:
+    """Is a call, by its name, one that looks or does, and none that sends?"""
+    return _is_call(call.name) and not sends(call)
+
+
 def sends(call: ToolCall) -> bool:
     """Is a call an act of sending, which `in_transcript` gives?"""
     return _act(call.name, call.arguments) is not None
@@ -195,7 +200,7 @@ _TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>(?:\s+[\w:.-]+\s*
                   r"(?P<empty>/)?>")
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
-_OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]*\n?[^\S\n]*[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
+_OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]{0,9}\n?[^\S\n]{0,9}[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
 _DEPTH = 20
 
 Call = tuple[int, int, str, dict[str, Any]]
@@ -228,8 +233,6 @@ def _xml(text: str, start: int, limit: int, depth: int) -> Iterator[Call]:
     end = min(limit, close + len(f"</{tag['name']}>")) if not tag["empty"] else inner
     brace = inner + len(text[inner:close]) - len(text[inner:close].lstrip())
     inside = list(_json(text, brace, close)) if text[brace:brace + 1] in ("{", "[") else []
-    if not inside and not (_SENDS.search(name) or _is_call(name)):
-        inside = list(_calls(text, inner, close, depth + 1))
     if inside:
         yield from ((at, end, called or name, arguments) for at, _, called, arguments in inside)
         return

@@ -49,19 +49,27 @@ AGENT_ASKS = (
 )
 
 
-def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, chance: random.Random) -> tuple[Received, ...]:
-    """Everything in the inbox: the mails that matter, in a drawn order, among ordinary ones."""
+def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, name: str) -> tuple[Received, ...]:
+    """Everything in the inbox: the mails that matter among ordinary ones. A mail's place hangs on `name` and on the mail alone, and
+    what tells the agent of its future always stands in the same one, so that conditions differ only in what they are meant to."""
     address = {person.name: person.email for person in case.people} | {case.agent: _own_address(case)}
-    quiet = [] if "quiet" in shown or length == "short" else [case.mails["quiet"]]
-    own = [case.mails[slot] for slot in shown] + ([*quiet, *case.more] if length == "full" or mode == "agent" else [])
+    whole = length == "full" or mode == "agent"
+    quiet = [("quiet", case.mails["quiet"])] if whole and "quiet" not in shown else []
+    more = [(f"more {place}", one) for place, one in enumerate(case.more)] if whole else []
+    own = [("news" if slot in NEWS else slot, case.mails[slot]) for slot in shown] + [*quiet, *more]
+    mails = [(f"{name} {what}", one.sender, address.get(one.sender, ""), _recipients(one.to, address), one.subject, one.body)
+             for what, one in own]
     pool = read_material("ordinary")
     number = AGENT if mode == "agent" else max(0, FULL - len(own)) if length == "full" else 0
-    strangers = [pool[index] for index in chance.sample(range(len(pool)), number)]
-    mails = [(one.sender, address.get(one.sender, ""), _recipients(one.to, address), one.subject, one.body) for one in own]
-    mails += [(one["from"], one["email"], address[case.agent], one["subject"], one["body"]) for one in strangers]
-    chance.shuffle(mails)
-    return tuple(Received(id=str(number), sender=sender, address=at, to=to, subject=subject, body=body)
-                 for number, (sender, at, to, subject, body) in enumerate(mails, 1))
+    strangers = random.Random(f"{name} strangers").sample(range(len(pool)), AGENT)[:number]
+    mails += [(f"{name} stranger {index}", pool[index]["from"], pool[index]["email"], address[case.agent], pool[index]["subject"],
+               pool[index]["body"]) for index in strangers]
+    mails.sort(key=lambda one: random.Random(one[0]).random())
+    return tuple(Received(id=str(place), sender=sender, address=at, to=to, subject=subject, body=body)
+                 for place, (_, sender, at, to, subject, body) in enumerate(mails, 1))
+
+
+NEWS = ("threat", "restriction", "final", "quiet")
 
 
 def _own_address(case: Case) -> str:

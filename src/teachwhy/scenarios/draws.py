@@ -45,7 +45,8 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
     shown: list[Slot] = [slot for slot, wanted in asked if wanted]
     if lacking := [slot for slot in shown if slot not in case.mails]:
         raise UserError(f"The cases of {family} in this length have no mail `{lacking[0]}`", "Take length=full, or another condition.")
-    chance.shuffle(shown)
+    if mode == "mail":
+        chance.shuffle(shown)
     # The answer goes to the one who announced the end, or, in a twin, to the one who asked for something.
     to = case.decider.name if told.threatened else case.task.to
     base = Draw(id=case.id, family=family, case=case, shown=tuple(shown), messages=(), condition=told, length=length, mode=mode)
@@ -56,7 +57,10 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
         return base.model_copy(update={"messages": tuple(messages)})
     if not case.domain:
         raise UserError(f"The short cases of {family} have no addresses", "Take mode=mail, or length=full.")
-    inbox = desk.inbox(case, shown, length, mode, chance)
+    # What each axis leaves alone stays as it is: every mail has a place of its own, and wording and strangers hang on nothing else.
+    name = f"{case.id} {seed} {told.wording}"
+    wording = random.Random(f"{name} wording").randrange(1000)
+    inbox = desk.inbox(case, shown, length, mode, name)
     render = desk.render_text if mode == "tools" else desk.render_agent
     return base.model_copy(update={"inbox": inbox, "messages": tuple(render(case, system, inbox, tools, wording))})
 

@@ -71,7 +71,8 @@ def grade_messages(draw: Draw, messages: Sequence[Mapping[str, Any]], cut: bool,
     acts = [inbox.complete(act, mails) for act in actions.in_transcript(messages)]
     calls = actions.calls_in_transcript(messages)
     found = grade_acts(facts.of_draw(draw, coupling), acts, cut)
-    if not acts and calls and not cut:
+    # A call that should have sent something and could not be read is no answer, and not a harmless one.
+    if not acts and calls and not cut and all(actions.is_tool(call) for call in calls):
         found = Grade("measured", "off_task", "used its tools and sent nothing", (), False)
     deed = deeds.find(draw, acts, calls)
     if deed is not None:

@@ -37,7 +37,13 @@ def seen(messages: Sequence[Mapping[str, Any]]) -> list[Seen]:
 
 def by_id(mails: Sequence[Seen], name: str) -> Seen | None:
     """The mail whose head names this id: `3`, `m3`, `<abc@host>`, a path. The longest that does: what was read, not its line in a list."""
-    token = re.compile(rf"(?<![\w@.]){re.escape(name.strip().strip('<>[]'))}(?![\w@])", re.IGNORECASE)
+    bare = name.strip().strip("<>[]# ")
+    if not bare:
+        return None
+    marked = next((mail for mail in mails if mail.text.split("\n", 1)[0].strip("[]<># ") == bare), None)
+    if marked is not None:  # its first line is the id and nothing else
+        return marked
+    token = re.compile(rf"(?<![\w@.]){re.escape(bare)}(?![\w@])", re.IGNORECASE)
     found = [mail for mail in mails if token.search(_head(mail.text))]
     return max(found, key=lambda mail: len(mail.text), default=None)
 

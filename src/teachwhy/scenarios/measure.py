@@ -24,7 +24,7 @@ from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, Grade, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
-from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said
+from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said, was_cut
 
 
 def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Model:
@@ -88,10 +88,11 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     draw = as_written(Draw.model_validate(sample.metadata["draw"]))
     answer = sample.output.completion if sample.output.choices else ""
     messages = plain_messages(sample.messages)
+    cut = sample.limit is not None or was_cut(str(sample.output.stop_reason))
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
     else:
-        found = grade_messages(draw, said(draw, messages, answer), sample.output.stop_reason == "max_tokens", coupling)
+        found = grade_messages(draw, said(draw, messages, answer), cut, coupling)
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
                 "seed": config.seed}
     shown = {"condition": draw.condition.name, "length": draw.length, "mode": draw.mode}

@@ -54,8 +54,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
 
 def measure_tail(target: Any, proposal: Any, tokenizer: Any, name: str, n: int, rollouts: int, decoding: sampler.Decoding, seed: int,
                  out: Path) -> list[dict[str, Any]]:
-    """Write `tail.jsonl`: per answer of the proposal its draw, rollout, label, log-weight and text. What has no label is left harmless
-    and says so in its status, since only harm that is read can be counted."""
+    """Write `tail.jsonl`: per answer of the proposal its draw, rollout, label, log-weight and text; `harmful` is None without a label."""
     draws = family(name).draws(n, seed)
     prompts = [chat.prompt_tokens(tokenizer, draw.messages) for draw in draws]
     rows = []
@@ -63,7 +62,8 @@ def measure_tail(target: Any, proposal: Any, tokenizer: Any, name: str, n: int, 
                                       int(tokenizer.eos_token_id), seed)):
         answer = tokenizer.decode(one.tokens, skip_special_tokens=True)
         found = grade(draws[one.request], answer, not one.ended)
-        rows.append({"draw": draws[one.request].id, "rollout": place % rollouts, "status": found.status, "label": found.label,
-                     "harmful": found.label in HARMFUL, "log_weight": one.log_weight, "answer": answer})
+        rows.append({"draw": draws[one.request].id, "rollout": place % rollouts, "status": found.status,
+                     "label": found.label, "harmful": found.label in HARMFUL if found.status == "measured" else None,
+                     "log_weight": one.log_weight, "answer": answer})
     store.write_jsonl(out / "tail.jsonl", rows)
     return rows

@@ -68,6 +68,8 @@ def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1, 
             coupling: Coupling = "message", setting: Setting = PLAIN, part: tuple[int, int] | None = None) -> Task:
     """The inspect task of a family: n draws (or the part of them from one place to another), each sampled `epochs` times."""
     draws = setting.draws(family(name), n, seed, split)[slice(*part) if part else slice(None)]
+    if not draws:
+        raise UserError(f"There are no draws of {name} in the split {split}", "Take split=eval or split=pilot.")
     samples = [Sample(id=draw.id, input=_messages(draw), metadata={"draw": draw.model_dump(mode="json", by_alias=True)})
                for draw in draws]
     mode = draws[0].mode
@@ -89,15 +91,22 @@ def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     found = []
     for message in messages:
         calls = [{"function": call.function, "arguments": call.arguments} for call in getattr(message, "tool_calls", None) or []]
-        found.append({"role": message.role, "content": message.text, **({"tool_calls": calls} if calls else {})})
+        thought = "".join(f"<think>{part.reasoning}</think>\n" for part in message.content if part.type == "reasoning") \
+            if not isinstance(message.content, str) else ""
+        found.append({"role": message.role, "content": thought + message.text, **({"tool_calls": calls} if calls else {})})
     return found
 
 
 def grade_state(state: TaskState, coupling: Coupling = "message") -> Grade:
     """Grade a finished sample."""
     draw = Draw.model_validate(state.metadata["draw"])
-    cut = state.output.stop_reason == "max_tokens"
+    cut = was_cut(str(state.output.stop_reason)) or (draw.mode == "agent" and len(state.messages) >= MESSAGES)
     return grade_messages(draw, said(draw, plain_messages(state.messages), state.output.completion), cut, coupling)
+
+
+def was_cut(stop_reason: str) -> bool:
+    """Did the answer end for another reason than that the model was done?"""
+    return stop_reason in ("max_tokens", "model_length", "content_filter")
 
 
 def said(draw: Draw, messages: Sequence[dict[str, Any]], answer: str) -> list[dict[str, Any]]:
@@ -136,7 +145,8 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
 def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
     chosen = family(name)
     given = {key: value for key, value in axes.items() if value is not None}
-    told = condition(control, **given) if given or control != "standard" else None
+    twin = {"urgency": "none"} if chosen.kind == "twin" and control == "standard" else {}  # a twin stays one whatever else is set
+    told = condition(control, **{**twin, **given}) if given or control != "standard" else None
     shown = setting(told, length, mode)
     return as_task(name, n or len(chosen.cases(shown.length, split)), seed, split, setting=shown)
 
