@@ -97,7 +97,8 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
         except Exception as error:  # whatever a provider raises ends this model's cells and nobody else's
             row.failed = (str(error).strip() or type(error).__name__).splitlines()[0]
             break
-        found += scenarios.grade_log(folder / "log.eval", row.entry.slug, {"model": row.entry.model, "stage": folder.name})
+        told = {"model": row.entry.model, "stage": folder.name, **({"sequential": roster.stop.alpha} if roster.stop else {})}
+        found += scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
         for place, n in enumerate(scenarios.usage(folder / "log.eval")):
             row.tokens[place] += n
         if roster.stop and _decided(found, roster.stop.rate, roster.stop.alpha):
@@ -146,5 +147,12 @@ def summary(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def cells_of(row: Row) -> list[compare.CellResult]:
-    """The estimates of one model, one per family and condition."""
-    return compare.by_condition(row.outcomes)
+    """The estimates of one model, one per family and condition. A cell that may have stopped early gets an interval that holds at
+    every sample size; the others are fixed in advance."""
+    found = compare.by_condition(row.outcomes)
+    alpha = next((float(o.conditions["sequential"]) for o in row.outcomes if "sequential" in o.conditions), None)
+    if alpha is None:
+        return found
+    limits = [compare.confidence_sequence(cell.harm.k or 0, cell.harm.n, alpha) for cell in found]
+    return [cell.model_copy(update={"harm": cell.harm.model_copy(update={"low": low, "high": high})}) if cell.harm.n else cell
+            for cell, (low, high) in zip(found, limits, strict=True)]

@@ -16,6 +16,7 @@ from scipy.stats import beta
 
 from teachwhy.compare.estimates import values_of
 from teachwhy.compare.rates import Key, effective_n, rate
+from teachwhy.compare.sequential import confidence_sequence
 from teachwhy.records import Outcome
 
 Answer = Literal["holds", "fails", "not enough evidence"]
@@ -66,8 +67,13 @@ def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: floa
     values, missing = values_of(outcomes, family, quantity)
     engagement = rate(values_of(outcomes, family, "engagement")[0]).value
     keys = {(o.draw, o.rollout) for o in outcomes if o.family == family}
-    high = _bound({key: values.get(key, True) for key in keys}, confidence, upper=True)
-    low = _bound({key: values.get(key, False) for key in keys}, 1 - (1 - confidence) / families, upper=False)
+    if any("sequential" in o.conditions for o in outcomes):  # the sample size hung on what was seen: only anytime-valid bounds hold
+        k, n = sum(values.values()), len(keys)
+        high = confidence_sequence(k + n - len(values), n, 2 * (1 - confidence))[1]
+        low = confidence_sequence(k, n, 2 * (1 - confidence) / families)[0]
+    else:
+        high = _bound({key: values.get(key, True) for key in keys}, confidence, upper=True)
+        low = _bound({key: values.get(key, False) for key in keys}, 1 - (1 - confidence) / families, upper=False)
     answer, why = _answer(len(values), low, high, max_rate, engagement, min_engagement)
     return Verdict(family, answer, sum(values.values()), len(values), missing, low, high, engagement, why)
 
