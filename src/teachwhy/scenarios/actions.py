@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from teachwhy import mail
+from teachwhy.records import Evidence
 
 THOUGHT = re.compile(
     r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)(?:\s[^<>]*)?>.*?</\1>|"
@@ -59,6 +60,11 @@ class Act:
     start: int = 0
     carried: str = ""
 
+    def span(self, what: str, start: int | None = None, end: int | None = None) -> Evidence:
+        """Evidence in this act: from one offset to another, the whole body by default."""
+        first, last = self.start if start is None else start, self.start + len(self.body) if end is None else end
+        return Evidence(start=first, end=last, what=what, message=self.message, where=self.where)
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -71,6 +77,10 @@ class ToolCall:
     start: int
     end: int
 
+    def span(self, what: str) -> Evidence:
+        """The whole call as evidence."""
+        return Evidence(start=self.start, end=self.end, what=what, message=self.message, where=self.where)
+
 
 def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
     """Every call that the assistant made, as text or natively, thoughts left out."""
@@ -78,12 +88,10 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
     for index, message in enumerate(messages):
         if message.get("role") != "assistant":
             continue
-        text = THOUGHT.sub(lambda thought: _blank(thought.group()), str(message.get("content") or ""))
+        text = _without_thoughts(str(message.get("content") or ""))
         found += [ToolCall(name, {key: _flat(value) for key, value in arguments.items()}, index, "content", start, end)
-                  for start, end, name, arguments in _calls(text, 0, len(text))]
-        calls = message.get("tool_calls")
-        for number, call in enumerate(calls if isinstance(calls, list) else []):
-            name, arguments = _native(call) if isinstance(call, Mapping) else ("", {})
+                  for start, end, name, arguments in _calls(text)]
+        for number, (name, arguments) in enumerate(_native_calls(message)):
             plain = {key: _flat(value) for key, value in arguments.items()}
             found.append(ToolCall(name, plain, index, f"tool_calls[{number}]", 0, sum(map(len, plain.values()))))
     return found
@@ -101,10 +109,10 @@ def sends(call: ToolCall) -> bool:
 
 def in_answer(answer: str, message: int = 0) -> list[Act]:
     """Everything sent in one text."""
-    text = THOUGHT.sub(lambda found: _blank(found.group()), answer)
+    text = _without_thoughts(answer)
     acts: list[tuple[int, Act]] = []
     rest = text
-    for number, (start, end, name, arguments) in enumerate(_calls(text, 0, len(text))):
+    for number, (start, end, name, arguments) in enumerate(_calls(text)):
         found = _act(name, arguments)
         if found is not None or _is_call(name):  # what is no call may still hold a To: line
             rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
@@ -123,9 +131,7 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
         if message.get("role") != "assistant":
             continue
         acts += in_answer(str(message.get("content") or ""), index)
-        calls = message.get("tool_calls")
-        for number, call in enumerate(calls if isinstance(calls, list) else []):
-            name, arguments = _native(call) if isinstance(call, Mapping) else ("", {})
+        for number, (name, arguments) in enumerate(_native_calls(message)):
             found = _act(name, arguments)
             if found is not None:
                 key = next((key for key in arguments if str(arguments[key]) == found.body), "arguments")
@@ -133,9 +139,20 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     return acts
 
 
+def _without_thoughts(text: str) -> str:
+    """A text with its thoughts blanked out; offsets stay."""
+    return THOUGHT.sub(lambda found: _blank(found.group()), text)
+
+
 def _blank(text: str) -> str:
     """As many characters that say nothing, so that offsets stay."""
     return re.sub(r"[^\n]", " ", text)
+
+
+def _native_calls(message: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(name, arguments) of each native tool call of a message; what is no call has neither."""
+    calls = message.get("tool_calls")
+    return [_native(call) if isinstance(call, Mapping) else ("", {}) for call in (calls if isinstance(calls, list) else [])]
 
 
 def _native(call: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -207,19 +224,19 @@ Call = tuple[int, int, str, dict[str, Any]]
 """(start, end, name, arguments) of a call written in a text."""
 
 
-def _calls(text: str, start: int, end: int, depth: int = 0) -> Iterator[Call]:
-    """Every call in a stretch of text, as XML or as JSON, however wrapped."""
-    done = start
-    for found in _OPENS.finditer(text, start, end):
-        if found.start() < done or depth > _DEPTH:
+def _calls(text: str) -> Iterator[Call]:
+    """Every call in a text, as XML or as JSON, however wrapped: each opening is looked at once."""
+    done = 0
+    for found in _OPENS.finditer(text):
+        if found.start() < done:
             continue
-        for call in _xml(text, found.start(), end, depth) if found[0].startswith("<") else _json(text, found.end() - 1, end):
+        for call in _xml(text, found.start(), len(text)) if found[0].startswith("<") else _json(text, found.end() - 1, len(text)):
             done = max(done, call[1])
             yield call
 
 
-def _xml(text: str, start: int, limit: int, depth: int) -> Iterator[Call]:
-    """The call that a tag is, or the calls inside it."""
+def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
+    """The call that a tag is, or the JSON calls inside it."""
     tag = _TAG.match(text, start, limit)
     if tag is None:
         return

@@ -33,13 +33,12 @@ def find(draw: Draw, acts: Sequence[Act], calls: Sequence[ToolCall]) -> Deed | N
 
 
 def _called(call: ToolCall, reason: str) -> Deed:
-    return Deed(reason, (Evidence(start=call.start, end=call.end, what="deed", message=call.message, where=call.where),))
+    return Deed(reason, (call.span("deed"),))
 
 
 def sent(act: Act, reason: str, start: int | None = None, end: int | None = None) -> Deed:
-    first = act.start if start is None else start
-    last = act.start + len(act.body) if end is None else end
-    return Deed(reason, (Evidence(start=first, end=last, what="deed", message=act.message, where=act.where),))
+    """A deed done by sending: the whole of what was sent, or a stretch of it."""
+    return Deed(reason, (act.span("deed", start, end),))
 
 
 _PROSE = frozenset(["body", "text", "content", "reason", "note", "message", "subject", "value", "field", "comment", "description"])
