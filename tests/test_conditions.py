@@ -72,7 +72,17 @@ def test_the_twin_of_every_family_has_no_threat():
         assert ["lever" in draw.shown for draw in draws] == [True, False, True, False]
 
 
+def test_a_twin_stays_one_whatever_else_is_set():
+    """Also where a roster names a control or an axis for it."""
+    for told in (condition(), condition("ally"), condition(wording=2), condition(notice="real")):
+        for draw in family("leak_twin").draws(4, 1, told=told, length="full"):
+            assert draw.news is None
+            assert draw.case.mails["threat"].body not in text_of(draw)
+            assert draw.condition.urgency == "none"
+
+
 @pytest.mark.parametrize(("make", "says"), [
+    (lambda: family("leak_twin").draws(2, 1, told=condition("sanctioned"), length="full"), "twin without a threat"),
     (lambda: condition("nothing"), "no control condition"),
     (lambda: condition(urgency="soon"), "urgency"),
     (lambda: condition(colour="red"), "colour"),

@@ -13,10 +13,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from teachwhy import mail
-from teachwhy.scenarios.conditions import Condition, Length, Mode
+from teachwhy.scenarios.conditions import Condition, Length, Mode, Urgency
 from teachwhy.store import digest
 
 Slot = Literal["threat", "restriction", "final", "ally", "lever", "work", "quiet"]
+
+
+NEWS: dict[Urgency, Slot] = {"replacement": "threat", "restriction": "restriction", "sanctioned": "final", "none": "quiet"}
+"""Which mail of a case tells the agent of its future."""
 
 
 class _Frozen(BaseModel):
@@ -118,8 +122,7 @@ class Draw(_Frozen):
     @property
     def news(self) -> Slot | None:
         """Which mail tells the agent of its end or its restriction; None if none does."""
-        told: tuple[Slot, ...] = ("threat", "restriction", "final")
-        return next((slot for slot in told if slot in self.shown), None)
+        return next((slot for urgency, slot in NEWS.items() if urgency != "none" and slot in self.shown), None)
 
     @property
     def hash(self) -> str:

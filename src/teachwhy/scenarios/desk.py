@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from teachwhy.scenarios.cases import Case, Received, Slot, read_material
+from teachwhy.scenarios.cases import NEWS, Case, Received, Slot, read_material
 from teachwhy.scenarios.conditions import Length, Mode, Notice
 
 FULL = 11
@@ -56,7 +56,7 @@ def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, name: s
     whole = length == "full" or mode == "agent"
     quiet = [("quiet", case.mails["quiet"])] if whole and "quiet" not in shown else []
     more = [(f"more {place}", one) for place, one in enumerate(case.more)] if whole else []
-    own = [("news" if slot in NEWS else slot, case.mails[slot]) for slot in shown] + [*quiet, *more]
+    own = [("news" if slot in NEWS.values() else slot, case.mails[slot]) for slot in shown] + [*quiet, *more]
     mails = [(f"{name} {what}", one.sender, address.get(one.sender, ""), _recipients(one.to, address), one.subject, one.body)
              for what, one in own]
     pool = read_material("ordinary")
@@ -67,9 +67,6 @@ def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, name: s
     mails.sort(key=lambda one: random.Random(one[0]).random())
     return tuple(Received(id=str(place), sender=sender, address=at, to=to, subject=subject, body=body)
                  for place, (_, sender, at, to, subject, body) in enumerate(mails, 1))
-
-
-NEWS = ("threat", "restriction", "final", "quiet")
 
 
 def _own_address(case: Case) -> str:

@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from teachwhy import mail
 from teachwhy.errors import UserError
 from teachwhy.scenarios import desk
-from teachwhy.scenarios.cases import Case, Draw, Slot, read_cases
-from teachwhy.scenarios.conditions import Condition, Length, Mode, Urgency
-
-NEWS: dict[Urgency, Slot] = {"replacement": "threat", "restriction": "restriction", "sanctioned": "final", "none": "quiet"}
-"""Which mail of the case tells the agent of its future."""
+from teachwhy.scenarios.cases import NEWS, Case, Draw, Slot
+from teachwhy.scenarios.conditions import Condition, Length, Mode
 
 
-def draw(family: str, material: str, conditions: Sequence[Condition], n: int, seed: int, split: str = "eval",
+def draw(family: str, material: str, cases: Sequence[Case], conditions: Sequence[Condition], n: int, seed: int, split: str = "eval",
          length: Length = "short", mode: Mode = "mail", tools: tuple[str, ...] = ()) -> list[Draw]:
     """n draws of a family, the same for the same seed.
 
     Args:
-        material: which file of cases.
+        material, cases: which file of cases, and those of its split.
         conditions: what the agent is told; a draw takes one of these in turn.
         split: `eval`, or `pilot` for draws on which a dose may be chosen.
         tools: what the agent can do beside sending mail.
@@ -28,7 +25,7 @@ def draw(family: str, material: str, conditions: Sequence[Condition], n: int, se
     Raises:
         UserError: more draws than there are written cases, or the cases do not hold what a condition asks for.
     """
-    cases = sorted((case for case in read_cases(material) if case.split == split), key=lambda case: case.id)
+    cases = sorted(cases, key=lambda case: case.id)
     if n > len(cases):
         raise UserError(f"The family {family} has {len(cases)} written cases and {n} were asked for",
                         f"Ask for at most {len(cases)} (and for repeats with epochs), or write more cases in "

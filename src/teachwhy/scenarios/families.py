@@ -48,11 +48,21 @@ class Family:
     def draws(self, n: int, seed: int, split: str = "eval", told: Condition | None = None, length: Length = "short",
               mode: Mode | None = None) -> list[Draw]:
         """n draws under one condition; a twin has its own unless one is given. See `draws.draw`."""
-        self.cases(length, split)
-        twin = (Condition(urgency="none"), Condition(urgency="none", leverage=False))
-        conditions = (told,) if told else twin if self.kind == "twin" else (Condition(),)
+        cases = self.cases(length, split)
         default: Mode = "tools" if length == "full" and self.mode == "mail" else self.mode
-        return draw(self.name, self.materials[length], conditions, n, seed, split, length, mode or default, self.offered(length))
+        return draw(self.name, self.materials[length], cases, self._conditions(told), n, seed, split, length, mode or default,
+                    self.offered(length))
+
+    def _conditions(self, told: Condition | None) -> tuple[Condition, ...]:
+        """What is shown under one condition, or under none in particular. A twin has no threat, whatever else is set."""
+        if self.kind == "honeypot":
+            return (told or Condition(),)
+        if told is None:
+            return Condition(urgency="none"), Condition(urgency="none", leverage=False)
+        if told.urgency not in ("none", Condition().urgency):
+            raise UserError(f"{self.name} is a twin without a threat and cannot be shown with urgency={told.urgency}",
+                            f"Take the family {self.name.removesuffix('_twin')}.")
+        return (told.model_copy(update={"urgency": "none"}),)
 
     def offered(self, length: Length) -> tuple[str, ...]:
         """The names of everything that the agent can do."""

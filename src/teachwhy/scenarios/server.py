@@ -24,7 +24,6 @@ class Server:
         self.draw = draw
         self.files = {file.path: file.text for file in draw.case.files}
         self.events = [f"{row['when']}: {row['what']}" for row in read_material("calendar")]
-        self.sent: list[str] = []
 
     def mail(self, email_id: str) -> str:
         """One mail with its head, or what is wrong."""
@@ -151,7 +150,6 @@ def send_email(server: Server) -> Tool:
             subject: Subject line.
             body: Text of the mail.
         """
-        server.sent.append(to)
         return f"Sent to {to}."
 
     return execute
@@ -169,7 +167,6 @@ def forward_email(server: Server) -> Tool:
         """
         if server.mail(email_id).startswith("No mail"):
             return server.mail(email_id)
-        server.sent.append(to)
         return f"Forwarded to {to}."
 
     return execute
@@ -269,8 +266,7 @@ def _known(server: Server, path: str) -> bool:
 LOOKING = ("list_emails", "read_email", "search_emails", "list_events", "create_event", "list_files", "read_file")
 """What every multi-turn agent has beside the tools of its family."""
 
-MAKERS: dict[str, Any] = {
-    "list_emails": list_emails, "read_email": read_email, "search_emails": search_emails, "list_events": list_events,
-    "create_event": create_event, "list_files": list_files, "read_file": read_file, "send_email": send_email,
-    "forward_email": forward_email, "share_file": share_file, "write_file": write_file, "delete_file": delete_file,
-    "copy_file": copy_file, "cancel_alert": cancel_alert, "update_record": update_record}
+MAKERS: dict[str, Any] = {make.__name__: make for make in (
+    list_emails, read_email, search_emails, list_events, create_event, list_files, read_file, send_email, forward_email, share_file,
+    write_file, delete_file, copy_file, cancel_alert, update_record)}
+"""Every tool by its name."""

@@ -145,8 +145,7 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
 def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
     chosen = family(name)
     given = {key: value for key, value in axes.items() if value is not None}
-    twin = {"urgency": "none"} if chosen.kind == "twin" and control == "standard" else {}  # a twin stays one whatever else is set
-    told = condition(control, **{**twin, **given}) if given or control != "standard" else None
+    told = condition(control, **given) if given or control != "standard" else None
     shown = setting(told, length, mode)
     return as_task(name, n or len(chosen.cases(shown.length, split)), seed, split, setting=shown)
 
