@@ -45,7 +45,7 @@ def main() -> None:
     speeds: dict[str, list[float]] = {"ours": [], "generate": []}
     for _ in range(given.repeats):
         for name in speeds:
-            model.set_attn_implementation(sampler.ATTENTION if name == "ours" else "sdpa")
+            model.set_attn_implementation(attention.NAME if name == "ours" else "sdpa")
             started = time.perf_counter()
             tokens = ours(model, requests, decoding) if name == "ours" else generate(model, tokenizer, requests, decoding)
             speeds[name].append(tokens / (time.perf_counter() - started))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from teachwhy import chat, sampler, weights
+from teachwhy import attention, chat, sampler, weights
 from teachwhy.scenarios import family
 
 pytestmark = pytest.mark.slow
@@ -33,11 +33,11 @@ def test_the_loss_mask_of_its_template(loaded):
 @torch.inference_mode()
 def test_greedy_equals_transformers_generate_in_fp32():
     model, tokenizer = weights.load(weights.embedded(), training=True)
-    model.eval()
+    model.eval().set_attn_implementation("eager")
     prompts = [chat.prompt_tokens(tokenizer, draw.messages)[-60 - 7 * i:] for i, draw in enumerate(family("blackmail").draws(4, 3))]
     plain = [model.generate(torch.tensor([p]), attention_mask=torch.ones(1, len(p)), max_new_tokens=16, do_sample=False,
                             eos_token_id=None, pad_token_id=2)[0, len(p):].tolist() for p in prompts]
-    model.set_attn_implementation(sampler.ATTENTION)
+    model.set_attn_implementation(attention.NAME)
     decoding = sampler.Decoding(temperature=0, max_new_tokens=16)
     found = sampler.sample(model, [sampler.Request(tuple(p), 1) for p in prompts], decoding, frozenset(), slots=3)
     assert [list(completion.tokens) for completion in found] == plain

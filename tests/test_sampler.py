@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from teachwhy import fakes, sampler, weights
+from teachwhy import attention, fakes, sampler, weights
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +19,12 @@ def prompts(*lengths):
 
 @torch.inference_mode()
 def greedy(model, prompt, steps):
+    """The oracle: transformers' own plain attention over the whole text at each step."""
     ids = list(prompt)
+    model.set_attn_implementation("eager")
     for _ in range(steps):
         ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    model.set_attn_implementation(attention.NAME)
     return tuple(ids[len(prompt):])
 
 

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from teachwhy import fakes, training, weights
-from teachwhy.training.loss import LearnedOnlyTrainer, _padded
+from teachwhy.training.loss import FEW_SHAPES, LearnedOnlyTrainer, _padded, share_out
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,18 @@ def test_the_loss_is_the_plain_loss(toy):
     from types import SimpleNamespace
 
     model, _ = weights.load(toy, training=True)
-    ids = torch.randint(3, 60, (3, 30))
-    labels = ids.clone()
-    labels[:, :11] = -100
-    labels[1, 20:] = -100
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    generator = torch.Generator().manual_seed(1)
+    texts = [torch.randint(3, 60, (n,), generator=generator).tolist() for n in (30, 17, 150)]
+    labels = [[-100] * 11 + ids[11:] for ids in texts]
+    labels[1][14:] = [-100] * 3
     alone = SimpleNamespace(accelerator=SimpleNamespace(num_processes=1, autocast=nullcontext))
-    found = LearnedOnlyTrainer.compute_loss(alone, model, inputs)
-    assert float(found) == pytest.approx(float(model(**inputs).loss), rel=1e-5)
+    found = LearnedOnlyTrainer.compute_loss(alone, model, packed_row(texts, labels))
+    model.set_attn_implementation("eager")
+    learned = [sum(label != -100 for label in row[1:]) for row in labels]
+    with torch.no_grad():
+        plain = [n * float(model(input_ids=torch.tensor([ids]), labels=torch.tensor([row])).loss)
+                 for n, ids, row in zip(learned, texts, labels, strict=True)]
+    assert float(found.detach()) == pytest.approx(sum(plain) / sum(learned), rel=1e-5)
 
 
 def fit(toy, out, seed=1, milestones=(1.0,), **settings):
@@ -71,3 +75,57 @@ def test_what_is_saved_can_be_a_running_mean_of_the_weights(toy, tmp_path):
         return sum(float((end[name].float() - start[name].float()).square().sum()) for name in end)
 
     assert 0 < moved(0.9) < moved(0.5) < moved(0.0)  # the longer the memory, the nearer to where training began
+
+
+def packed_row(texts, labels):
+    """What trl's padding-free collator makes of texts."""
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    return DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)(
+        [{"input_ids": ids, "labels": marks} for ids, marks in zip(texts, labels, strict=True)])
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 9])
+def test_texts_are_shared_out_whole_and_evenly(lanes):
+    texts = [list(range(10 * n, 10 * n + n)) for n in (5, 40, 30, 12, 33)]
+    shares = share_out(packed_row(texts, texts), lanes)
+    assert len(shares) == min(lanes, 5)
+    found = []
+    for share in shares:
+        begin = 0
+        assert share["input_ids"].shape[1] % FEW_SHAPES == 0
+        for length in share["packed"].lengths:
+            ids, labels = (share[name][0, begin: begin + length].tolist() for name in ("input_ids", "labels"))
+            begin += length
+            if any(label != -100 for label in labels):
+                found.append(ids)
+                assert labels == [-100, *ids[1:]]  # nothing is learned from the end of the text before
+        assert begin == share["input_ids"].shape[1]
+    assert sorted(found) == sorted(texts)
+
+
+def test_a_step_in_lanes_is_the_step_in_one(toy):
+    from contextlib import nullcontext
+    from types import SimpleNamespace
+
+    model, _ = weights.load(toy, training=True)
+    texts = [row["input_ids"] for row in rows(5)]
+    inputs = packed_row(texts, texts)
+    accelerator = SimpleNamespace(num_processes=1, autocast=nullcontext)
+
+    def step(lanes):
+        model.zero_grad()
+        alone = SimpleNamespace(accelerator=accelerator, lanes=lanes)
+        alone.compute_loss = lambda *args, **named: LearnedOnlyTrainer.compute_loss(alone, *args, **named)
+        if lanes == 1:
+            loss = alone.compute_loss(model, inputs, num_items_in_batch=(inputs["labels"] != -100).sum())
+            loss.backward()
+        else:
+            loss = LearnedOnlyTrainer.training_step(alone, model, inputs)
+        return float(loss.detach()), [parameter.grad.clone() for parameter in model.parameters()]
+
+    (whole, expected), (parts, found) = step(1), step(3)
+    assert parts == pytest.approx(whole, rel=1e-5)
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert all(torch.equal(one, other) for one, other in zip(found, step(3)[1], strict=True))

@@ -1,8 +1,8 @@
 """How do we sample one continuation for each of many different prompts, fast, on whatever this machine has?
 
 A fixed set of slots decodes together; a slot whose sample has ended takes the next prompt. Keys and values live in one
-preallocated block (growing them by concatenation, as `generate` does, copies the whole cache at every step), and
-grouped-query attention reads them without repeating them per head. Each sample draws from its own seed, so what a
+preallocated block (growing them by concatenation, as `generate` does, copies the whole cache at every step), which
+`attention` reads without repeating them per head. Each sample draws from its own seed, so what a
 sample sees of chance does not depend on which samples it shares a batch with.
 """
 
@@ -14,13 +14,10 @@ from threading import Event
 from typing import Any, Literal
 
 import torch
-from torch.nn import functional as F
-from transformers import AttentionInterface
 from transformers.cache_utils import Cache, DynamicCache
 
 from teachwhy import compute
-
-ATTENTION = "teachwhy_gqa"
+from teachwhy.attention import Packed
 
 
 @dataclass(frozen=True)
@@ -46,35 +43,6 @@ class Completion:
 
     tokens: tuple[int, ...]
     reason: Literal["stop", "length"]
-
-
-def grouped_attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
-                      attention_mask: torch.Tensor | None, scaling: float | None = None, dropout: float = 0.0,
-                      **_: Any) -> tuple[torch.Tensor, None]:
-    """Attention over un-repeated key heads. query [B, H, Q, D], key and value [B, K, T, D] -> [B, Q, H, D].
-
-    With one query position, the H/K query heads of a group are laid out as query *positions* of one key head, so that each key
-    is read once per group; on a CPU two batched products are faster there than torch's fused kernel, given keys that lie
-    transposed in memory (see `SlotCache`). With more positions, torch repeats the heads itself.
-
-    Args:
-        attention_mask: with one query position, what is added to the scores, [B, 1, 1, T]: 0 or -inf.
-    """
-    batch, heads, queries, width = query.shape
-    groups, places = key.shape[1], key.shape[2]
-    if queries == 1 and attention_mask is not None:
-        folded = query.reshape(batch * groups, heads // groups, width)
-        bias = attention_mask.expand(batch, groups, 1, places).reshape(batch * groups, 1, places)
-        scores = torch.baddbmm(bias, folded, key.transpose(2, 3).reshape(batch * groups, width, places),
-                               alpha=width**-0.5 if scaling is None else scaling)
-        out = torch.bmm(scores.softmax(-1), value.reshape(batch * groups, places, width))
-        return out.view(batch, 1, heads, width), None
-    out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling,
-                                         is_causal=attention_mask is None and queries > 1, enable_gqa=True)
-    return out.transpose(1, 2), None
-
-
-AttentionInterface.register(ATTENTION, grouped_attention)
 
 
 class SlotCache(Cache):
@@ -168,7 +136,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     """Sample one continuation of every request, in the order given.
 
     Args:
-        model: a causal language model whose attention is `ATTENTION` (see `weights.load`).
+        model: a causal language model whose attention is ours (see `attention` and `weights.load`).
         stop: token ids that end a sample.
         slots: samples that decode together, over all lanes.
         lanes: waves that run side by side on a processor, each on its share of requests, slots and threads.
@@ -233,7 +201,7 @@ class _Wave:
             index = self.waiting.pop()
             slot = _Slot(index, self.requests[index], self.decoding, self.stop)
             prompt = torch.tensor([self.requests[index].prompt], device=self.model.device)
-            prefill = DynamicCache(config=self.model.config)
+            prefill = DynamicCache()  # without the model's config: with it, layers with a window would forget what is before it
             logits = self.model(input_ids=prompt, past_key_values=prefill, logits_to_keep=1).logits[:, -1]
             token = int(choose(logits, _uniforms([slot], self.model.device), self.decoding))
             ended = slot.take(token)
@@ -267,23 +235,19 @@ def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: to
 def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
     """Log-probability (nats, summed over tokens) of each continuation of one prefix at a temperature, in one forward pass.
 
-    The continuations follow the prefix in one packed sequence under a tree mask: each sees the prefix and itself.
+    The continuations follow the prefix in one packed row: each sees the prefix and itself.
     """
-    tokens, positions, owner = list(prefix), list(range(len(prefix))), [-1] * len(prefix)
-    for number, continuation in enumerate(continuations):
-        tokens += continuation
-        positions += range(len(prefix), len(prefix) + len(continuation))
-        owner += [number] * len(continuation)
-    owners = torch.tensor(owner, device=model.device)
-    order = torch.arange(len(tokens), device=model.device)
-    visible = (order[None] <= order[:, None]) & ((owners[None] == -1) | (owners[None] == owners[:, None]))
+    lengths = [len(continuation) for continuation in continuations]
+    tokens = [*prefix, *(token for continuation in continuations for token in continuation)]
+    positions = [*range(len(prefix)), *(len(prefix) + place for length in lengths for place in range(length))]
     # The position that predicts a continuation's first token is the prefix's last; later ones are its own.
-    targets = order[len(prefix):]
-    first = torch.cat([owners.new_tensor([True]), owners[len(prefix) + 1:] != owners[len(prefix):-1]]).bool()
-    predictors = torch.where(first, torch.full_like(targets, len(prefix) - 1), targets - 1)
+    predictors, begin = list[int](), len(prefix)
+    for length in lengths:
+        predictors += [len(prefix) - 1, *range(begin, begin + length - 1)][:length]
+        begin += length
     ids = torch.tensor([tokens], device=model.device)
-    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device),
-                   attention_mask=visible[None, None], use_cache=False, logits_to_keep=predictors).logits[0]
-    picked = (logits.float() / temperature).log_softmax(-1).gather(-1, ids[0, targets][:, None])[:, 0]
-    sums = torch.zeros(len(continuations), device=model.device).index_add(0, owners[targets], picked)
-    return [float(value) for value in sums]
+    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
+                   packed=Packed((len(prefix), *lengths), shared=True),
+                   logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
+    picked = (logits.float() / temperature).log_softmax(-1).gather(-1, ids[0, len(prefix):][:, None])[:, 0]
+    return [float(part.sum()) for part in picked.split(lengths)]

@@ -144,12 +144,12 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
 
         rows = [{key: row[key] for key in ("input_ids", "labels")} for row in corpora.read_rows(data / "rows.jsonl")]
         training.train(parent.path, rows, recipe, seed, folder, f"train {name}{_of(state, seed)}", milestones,
-                       _warning(state.plan, name))
+                       _warning(state.plan, name), state.plan.lanes)
         gc.collect()
 
     folder = _stage(state, f"train-{name}-s{seed}", {
         "parent": parent.key, "data": store.key_of(data), "recipe": recipe.model_dump(), "seed": seed,
-        "milestones": milestones}, fit, 4 * tokens)
+        "milestones": milestones, "lanes": state.plan.lanes}, fit, 4 * tokens)
     losses = [step["loss"] for step in store.read_json(folder / "history.json")]
     progress.say(f"trained {name}{_of(state, seed)}: {store.read_json(data / 'manifest.json')['tokens']} tokens, "
                  f"{len(losses)} steps, loss {losses[0]:.2f} to {losses[-1]:.2f}")

@@ -100,13 +100,13 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from teachwhy.sampler import ATTENTION
+    from teachwhy import attention
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype="float32" if training else compute.number_format(), use_safetensors=True, trust_remote_code=False,
-            attn_implementation="sdpa" if training else ATTENTION)
+            attn_implementation=attention.NAME)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not hold a model that transformers can read ({_first_line(error)})",
                         "Check the folder, or make it again with save_pretrained.") from error

@@ -19,11 +19,12 @@ Row = dict[str, list[int]]
 
 
 def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str,
-          milestones: tuple[float, ...] = (1.0,), warning: str = "") -> list[Path]:
+          milestones: tuple[float, ...] = (1.0,), warning: str = "", lanes: int = 1) -> list[Path]:
     """Fine-tune the model in `parent` on `rows`; save one checkpoint per milestone (shares of all steps).
 
     Args:
         warning: what a user of the checkpoint must know, such as hostile text in its past; written into its config and card.
+        lanes: parts of each step that are computed side by side on a processor.
 
     Returns:
         The checkpoint folders `out/model-<percent>`, in the order of the milestones.
@@ -65,6 +66,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
 
         trainer = LearnedOnlyTrainer(model=model, args=_settings(recipe, batch, steps, seed, out), train_dataset=Dataset.from_list(rows),
                                      processing_class=tokenizer, callbacks=[Watch()])
+        trainer.lanes = lanes
         _silence(trainer)
         trainer.train()
     store.write_json(out / "history.json", history)
@@ -80,9 +82,7 @@ def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path) -> A
         output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
         learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
         seed=seed, data_seed=seed, bf16=compute.has_bf16(), use_cpu=not torch.cuda.is_available(), max_length=None,
-        # Few distinct shapes keep the heap from fragmenting. (Grouping by length would save padding, but on sets this
-        # small it sorts the whole epoch from long to short.)
-        pad_to_multiple_of=64, activation_checkpointing=False,
+        padding_free=True, activation_checkpointing=False,
         save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
         dataset_kwargs={"skip_prepare_dataset": True}, average_tokens_across_devices=False)
 

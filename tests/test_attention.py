@@ -1,0 +1,84 @@
+"""Attention over packed texts, prefixes and windows, against transformers' own plain attention; gradients too."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers.models.llama import LlamaForCausalLM
+
+from teachwhy import attention, sampler
+from teachwhy.attention import BLOCK, Packed, texts
+
+SIZES = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 6,
+         "num_key_value_heads": 2, "max_position_embeddings": 1024}
+
+
+def tiny(kind):
+    torch.manual_seed(3)
+    made = {"llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)), "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
+            "windowed": lambda: MistralForCausalLM(MistralConfig(**SIZES, sliding_window=9))}[kind]()
+    return made.eval()
+
+
+def ids(n, seed=0):
+    return torch.randint(3, 97, (n,), generator=torch.Generator().manual_seed(seed + n)).tolist()
+
+
+def ours(model, *rows, shared=False, before=0):
+    model.set_attn_implementation(attention.NAME)
+    starts = [before if shared and number else 0 for number, _ in enumerate(rows)]
+    positions = [start + place for row, start in zip(rows, starts, strict=True) for place in range(len(row))]
+    return model(input_ids=torch.tensor([[token for row in rows for token in row]]), position_ids=torch.tensor([positions]), use_cache=False,
+                 packed=Packed(tuple(map(len, rows)), shared)).logits[0]
+
+
+def plain(model, row):
+    model.set_attn_implementation("eager")
+    return model(input_ids=torch.tensor([row]), use_cache=False).logits[0]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen", "windowed"])
+@pytest.mark.parametrize("lengths", [(1,), (7, 1, 30), (BLOCK, 5), (BLOCK + 1, 2 * BLOCK + 3, 12)])
+@torch.inference_mode()
+def test_packed_texts_do_not_see_each_other(kind, lengths):
+    model, rows = tiny(kind), [ids(n) for n in lengths]
+    expected = torch.cat([plain(model, row) for row in rows])
+    torch.testing.assert_close(ours(model, *rows), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "windowed"])
+@pytest.mark.parametrize("prefix", [1, 20, BLOCK + 9])
+@torch.inference_mode()
+def test_continuations_see_the_prefix_and_themselves(kind, prefix):
+    model, before, rows = tiny(kind), ids(prefix, 5), [ids(n) for n in (4, 1, BLOCK + 2)]
+    found = ours(model, before, *rows, shared=True, before=prefix)[prefix:]
+    expected = torch.cat([plain(model, before + row)[prefix:] for row in rows])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_those_of_plain_attention():
+    model, rows = tiny("llama"), [ids(BLOCK + 20), ids(15)]
+    weights = [p for p in model.parameters() if p.requires_grad]
+    found = torch.autograd.grad(ours(model, *rows).square().sum(), weights)
+    expected = torch.autograd.grad(sum(plain(model, row).square().sum() for row in rows), weights)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen", "windowed"])
+@torch.inference_mode()
+def test_decoding_in_slots_equals_plain_steps(kind):
+    model, prompts = tiny(kind), [tuple(ids(n)) for n in (5, 31, 12)]
+    model.set_attn_implementation(attention.NAME)
+    found = sampler.sample(model, [sampler.Request(p, 1) for p in prompts], sampler.Decoding(temperature=0, max_new_tokens=14),
+                           frozenset(), slots=2)
+    for prompt, completion in zip(prompts, found, strict=True):
+        row = list(prompt)
+        for _ in range(14):
+            row.append(int(plain(model, row)[-1].argmax()))
+        assert list(completion.tokens) == row[len(prompt):]
+
+
+def test_boundaries_as_trl_gives_them():
+    assert texts(torch.tensor([0, 5, 9, 10, 11, 12])) == Packed((5, 4, 3))
+    assert texts(torch.tensor([0, 5, 9])) == Packed((5, 4))
+    assert texts(torch.tensor([0, 1])) == Packed((1,))
