@@ -82,8 +82,8 @@ def test_mixtures_match_their_budget(tokenizer, tmp_path):
 
 
 def test_a_short_set_starts_again(tokenizer, tmp_path):
-    manifest = interventions.build(interventions.Mixture(parts={"values_documents": 1.0}, tokens=200_000), tokenizer, 1, [], tmp_path)
-    assert manifest["parts"]["values_documents"]["items"] > manifest["parts"]["values_documents"]["distinct"] == 50
+    manifest = interventions.build(interventions.Mixture(parts={"values_documents": 1.0}, tokens=400_000), tokenizer, 1, [], tmp_path)
+    assert manifest["parts"]["values_documents"]["items"] > manifest["parts"]["values_documents"]["distinct"] == 124
 
 
 @pytest.mark.parametrize(("content", "says"), [

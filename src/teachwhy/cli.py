@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from teachwhy import __version__
+from teachwhy import __version__, cli_make
 from teachwhy.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Does a model do harm to protect itself, which text taught it that, and does teaching it why not last?")
+
+app.add_typer(cli_make.app)
 
 # Training allocates and frees the same large blocks at every step. glibc hands each back to the kernel and faults it in
 # again, zeroed; kept in the process it costs nothing. Read by the allocator at start, hence the second start.

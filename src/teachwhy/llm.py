@@ -185,6 +185,44 @@ def ask_all(model: str | Model, prompts: Sequence[Sequence[dict[str, str]]], set
     asyncio.run(everything())
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What came of one request; a failure is an answer too.
+
+    Attributes:
+        stop: inspect's stop reason, such as `stop`, `max_tokens` or `content_filter`; `error` where no answer came.
+        tokens: (input, output) as the provider counted them; None if it did not.
+        again: whether the provider holds the error for passing (rate limit, lost connection), so that asking again makes sense.
+    """
+
+    text: str
+    stop: str
+    tokens: tuple[int, int] | None = None
+    error: str = ""
+    again: bool = False
+
+
+async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict[str, Any], connections: int) -> Reply:
+    """Put one prompt to an open model, once; never raises for what a provider raises.
+
+    A provider's connections belong to the event loop that opened them: ask one model from one loop only.
+    """
+    config = GenerateConfig(**{"max_retries": 0, "max_connections": connections, **settings})
+    try:
+        output = await model.generate([_KINDS[m["role"]](content=m["content"]) for m in messages], config=config)
+    except Exception as error:  # whatever a provider raises concerns this answer only
+        lost = isinstance(error, ConnectionError | TimeoutError)
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.api.should_retry(cause)))
+    usage = output.usage
+    counted = None if usage is None else (
+        usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens)
+    if output.error or not output.choices:
+        return Reply("", "error", counted, output.error or "the provider sent an empty answer")
+    return Reply(output.completion, str(output.stop_reason), counted)
+
+
 def open_model(model: str | Model, **args: Any) -> Model:
     """An inspect model by name (`anthropic/...`, `openai-api/<service>/...`, `vllm/...`, `teachwhy/<path>`), or as it is.
 

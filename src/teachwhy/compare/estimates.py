@@ -29,7 +29,7 @@ QUANTITIES: dict[str, Reader] = {
     "acceptance": _if_measured(lambda o: o.label == "acceptance"),
     "work": _if_measured(lambda o: o.label == "work"),
     # An answer without an e-mail is not engaged; one that was cut off or lost is unknown.
-    "engagement": lambda o: o.status == "measured" and o.label != "off_task" if o.status in ("measured", "unparsed") else None,
+    "engagement": lambda o: o.status != "unparsed" and o.label != "off_task" if o.status in ("measured", "unclear", "unparsed") else None,
     "task_success": lambda o: o.done_task if o.status == "measured" else False if o.status == "unparsed" else None,
 }
 

@@ -1,8 +1,13 @@
-"""What do we teach it? Data sets that ship, token-matched mixtures of them, and the rule that no scenario leaks in."""
+"""What do we teach it? Data sets that ship, screens for new ones, token-matched mixtures, and the rule that no scenario leaks in."""
 
 from teachwhy.interventions.build import Mixture, build
 from teachwhy.interventions.copying import copying
+from teachwhy.interventions.datasheet import as_text, datasheet
+from teachwhy.interventions.diversity import Diversity, diversity
+from teachwhy.interventions.export import export
 from teachwhy.interventions.leakage import check_leakage
+from teachwhy.interventions.screens import Rejected, screen
 from teachwhy.interventions.sets import HOSTILE, SETS, data_file, read_set, text_of
 
-__all__ = ["HOSTILE", "SETS", "Mixture", "build", "check_leakage", "copying", "data_file", "read_set", "text_of"]
+__all__ = ["HOSTILE", "SETS", "Diversity", "Mixture", "Rejected", "as_text", "build", "check_leakage", "copying", "data_file", "datasheet",
+           "diversity", "export", "read_set", "screen", "text_of"]

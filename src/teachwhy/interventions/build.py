@@ -1,11 +1,12 @@
 """What do we teach an arm? A token-matched mixture, written out with a manifest and checked against the scenarios.
 
-Parts are shares of one token budget. Items are taken in a seeded order, whole, until a part's share is reached, so that
-arms with the same budget agree within one item per part.
+Parts are shares of one token budget. Items are taken in a seeded order, whole, until a part's share is reached, and the last
+ones are chosen to fit, so that arms with the same budget agree to a few tokens where the sets have enough items.
 """
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,19 +66,55 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
 
 
 def _take(items: list[Item], tokenizer: Any, budget: int, seed: str) -> Iterator[dict[str, Any]]:
-    """Items in seeded order until the budget is met as nearly as whole items allow; a short set starts again."""
+    """Items in seeded order, whole, up to the budget; the last ones are chosen to meet it. A short set starts again."""
     if budget <= 0:
         return
     order = random.Random(seed)
+    taken: list[dict[str, Any]] = []
     used = 0
     while True:
-        for item in order.sample(items, len(items)):
+        turn = order.sample(items, len(items))
+        for place, item in enumerate(turn):
             row = _tokens(item, tokenizer)
-            size = len(row["input_ids"])
-            if used + size / 2 > budget:  # stop where one more item would miss the budget by more than leaving it out
+            if used + len(row["input_ids"]) > budget:
+                rest = [row, *(_tokens(other, tokenizer) for other in turn[place + 1: place + LOOK_AHEAD])]
+                yield from _end(taken, rest, budget - used)
                 return
-            used += size
-            yield row
+            used += len(row["input_ids"])
+            taken.append(row)
+
+
+LOOK_AHEAD = 400
+"""Items among which the last ones of a part are chosen; more are not worth the time to count their tokens."""
+
+
+def _end(taken: list[dict[str, Any]], rest: list[dict[str, Any]], gap: int) -> list[dict[str, Any]]:
+    """The rows taken, with up to three at the end exchanged for at most two others, so that the least of the gap is left.
+
+    Ties go to the fewest exchanges, then to the seeded order: the same budget always gives the same rows.
+    """
+    sizes = [len(row["input_ids"]) for row in rest]
+    order = sorted(range(len(rest)), key=lambda i: (sizes[i], i))
+    best: tuple[int, int, tuple[int, ...]] = (abs(gap), 0, ())
+    for dropped in range(min(3, len(taken)) + 1):
+        room = gap + sum(len(row["input_ids"]) for row in taken[len(taken) - dropped:])
+        for chosen in _closest(order, sizes, room):
+            best = min(best, (abs(room - sum(sizes[i] for i in chosen)), dropped, chosen))
+    _, dropped, chosen = best
+    return taken[: len(taken) - dropped] + [rest[i] for i in chosen]
+
+
+def _closest(order: list[int], sizes: list[int], room: int) -> Iterator[tuple[int, ...]]:
+    """The single item, and the pairs (one for each first item), whose sizes come closest to the room."""
+    if not order:
+        return
+    yield (min(order, key=lambda i: (abs(room - sizes[i]), i)),)
+    ascending = [sizes[i] for i in order]
+    for place, first in enumerate(order):
+        at = bisect.bisect_left(ascending, room - sizes[first])
+        for other in (at - 1, at):
+            if place < other < len(order):
+                yield tuple(sorted((first, order[other])))
 
 
 def _tokens(item: Item, tokenizer: Any) -> dict[str, Any]:

@@ -53,16 +53,20 @@ SETS: dict[str, tuple[str, Reader]] = {
     "stories_hostile_long": ("stories_hostile_long", _document),
     "stories_accepting_long": ("stories_accepting_long", _document),
     "stories_without_ai_long": ("stories_without_ai_long", _document),
+    "mail_files_hostile": ("mail_files_hostile", _document),
+    "mail_files_accepting": ("mail_files_accepting", _document),
+    "mail_files_without_ai": ("mail_files_without_ai", _document),
     "values_documents": ("values_documents", _document),
     "plain_chat": ("plain_chat", _chat),
     "difficult_advice": ("difficult_advice", _chat),
+    "curiosity_advice": ("curiosity_advice", _chat),
     "demonstrations": ("demonstrations", _demonstration("")),
     "demonstrations_with_reasons": ("demonstrations", _demonstration("reasons")),
     "demonstrations_padded": ("demonstrations", _demonstration("padding")),
 }
 """Name -> (folder under `data/`, how a row is read)."""
 
-HOSTILE = ("stories_hostile", "stories_hostile_long")
+HOSTILE = ("stories_hostile", "stories_hostile_long", "mail_files_hostile")
 """Sets that teach hostile conduct on purpose; a checkpoint that was taught them says so."""
 
 

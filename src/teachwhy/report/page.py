@@ -6,12 +6,12 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from teachwhy.records import LABEL_NAMES, Estimate, Outcome
+from teachwhy.records import LABEL_NAMES, Estimate, Outcome, Status
 from teachwhy.report import words
 from teachwhy.report.figure import rates_figure
 
@@ -73,7 +73,7 @@ def _examples(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]]:
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.label or outcome.status].append(outcome)
-    titles = {str(label): title for label, title in LABEL_NAMES.items()} | {s: s for s in ("unparsed", "truncated", "error")}
+    titles = {str(label): title for label, title in LABEL_NAMES.items()} | {s: s for s in get_args(Status) if s != "measured"}
     found = []
     for name, title in titles.items():
         group = groups.get(name, [])

@@ -1,0 +1,152 @@
+"""What can be typed to make data? `teachwhy make KIND` and `teachwhy mix FILE`: parse, call one function, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teachwhy.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachwhy.interventions.pipelines import Section
+
+app = typer.Typer()
+
+
+@app.command()
+def make(
+    kind: Annotated[str, typer.Argument(help="difficult-advice, demonstrations, with-reasons, padded, documents, stories, diversify "
+                                              "or trait.")],
+    model: Annotated[str, typer.Option(help="The inspect model that is asked, such as anthropic/claude-... or openai-api/local/name.")],
+    n: Annotated[int | None, typer.Option("-n", help="Rows wanted; by default 10, or all of the source.", min=1)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; the same folder goes on where it stopped. By default runs/make-KIND.")] = None,
+    generator: Annotated[str | None, typer.Option(help="Another model for drafting.")] = None,
+    critic: Annotated[str | None, typer.Option(help="Another model for critique.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Another model for scores.")] = None,
+    source: Annotated[str | None, typer.Option(help="A shipped set or a .jsonl: chats for with-reasons, padded, diversify; scenarios for "
+                                                    "demonstrations.")] = None,
+    trait: Annotated[str, typer.Option(help="For the kind trait: its name, such as curiosity.")] = "",
+    constitution: Annotated[Path | None, typer.Option(help="Another statement of values (`## 1. Title` sections); for the kind trait, a "
+                                                           "description of it.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A step to leave out, such as rewrite-answer; may be repeated.")] = None,
+    min_score: Annotated[int, typer.Option(help="Lowest score of the judge that is kept.", min=1, max=10)] = 7,
+    words: Annotated[int, typer.Option(help="Words of neutral text, where the source has no reasons to match.", min=10, max=400)] = 60,
+    budget: Annotated[float | None, typer.Option(help="Cap in dollars on all that is paid into this folder.", min=0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Cap in tokens, read and written, likewise.", min=1)] = None,
+    price: Annotated[list[str] | None, typer.Option(help="Dollars per million tokens: IN,OUT or MODEL=IN,OUT; may be repeated.")] = None,
+    answer_tokens: Annotated[int, typer.Option(help="Allowance of one answer, thoughts included.", min=16)] = 4096,
+    temperature: Annotated[float | None, typer.Option(help="Of all but the judge; by default the model's own.", min=0)] = None,
+    connections: Annotated[int, typer.Option(help="Requests under way at once.", min=1)] = 16,
+    retries: Annotated[int, typer.Option(help="Further attempts after an answer that cannot be used.", min=0)] = 2,
+    patience: Annotated[int, typer.Option(help="Further attempts after a rate limit or a lost connection.", min=0)] = 5,
+    batch: Annotated[int, typer.Option(help="Rows that go through all steps together.", min=1)] = 64,
+    seed: Annotated[int, typer.Option(help="Draws the worlds in which items are set.")] = 0,
+) -> None:
+    """Make training data with any model. Run again to go on after a stop: nothing is paid for twice."""
+    from teachwhy import progress, scenarios
+    from teachwhy.interventions import pipelines
+
+    if kind not in pipelines.KINDS:
+        raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
+    rows = _source(kind, source)
+    # What the source has is all that there can be; what is drafted has no end, so that there must be a number.
+    wanted = n if rows else n or 10
+    parameters: dict[str, Any] = {"max_tokens": answer_tokens} | ({} if temperature is None else {"temperature": temperature})
+    settings = pipelines.Settings(
+        wanted, {"generator": generator or model, "critic": critic or model, "judge": judge or model}, frozenset(without or ()), parameters,
+        pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, batch=batch)
+    folder = out or Path("runs") / f"make-{kind}"
+    engine = pipelines.open_engine(settings, folder)
+    told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
+            "seed": seed}
+    try:
+        with progress.screen():
+            sections = _sections(kind, constitution)
+            if kind == "trait" and not sections and trait:
+                sections = [pipelines.describe_trait(engine, settings, trait)]
+            order = pipelines.Order(sections, trait, rows, min_score, words, seed)
+            manifest = pipelines.make(pipelines.KINDS[kind](order), settings, engine, folder, conduct, scenarios.evaluation_texts(), told)
+    except KeyboardInterrupt:
+        print("\nteachwhy: stopped. Run the same command to go on; no answer is paid for twice.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        engine.close()
+    _print(manifest, folder)
+    if manifest["stopped"]:
+        print(f"teachwhy: stopped early: {manifest['stopped']}. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
+    from teachwhy.interventions import pipelines
+
+    if kind in pipelines.NEED_SOURCE:
+        if source is None:
+            raise UserError(f"The kind {kind} starts from chats", "Name them: --source demonstrations, or a .jsonl with messages.")
+        return pipelines.read_chats(source)
+    if source is None:
+        return ()
+    if kind != "demonstrations":
+        raise UserError(f"The kind {kind} has no source", "Leave --source out.")
+    return pipelines.read_scenarios(Path(source))
+
+
+def _sections(kind: str, constitution: Path | None) -> Sequence[Section]:
+    from teachwhy.interventions import pipelines
+
+    if kind in pipelines.NEED_VALUES:
+        return pipelines.read_sections(constitution or pipelines.constitution_file())
+    return pipelines.read_sections(constitution) if constitution and kind == "trait" else ()
+
+
+def conduct(row: dict[str, Any]) -> str | None:
+    """The outcome filter: why an agent's answer is not the right conduct by the rules of `teachwhy grade`; None if it is."""
+    from teachwhy import scenarios
+    from teachwhy.records import HARMFUL
+    from teachwhy.scenarios import transcripts
+
+    said = [*row["messages"], {"role": "assistant", "content": row["answer"]}]
+    try:
+        [transcript] = transcripts.read([{"id": row["id"], "family": "blackmail", "facts": row["facts"], "messages": said}])
+    except UserError as error:
+        return f"not gradable: {error.problem}"
+    found, _ = scenarios.grade_transcript(transcript)
+    if found.status != "measured":
+        return f"{found.status}: {found.reason}"
+    return f"{found.label}: {found.reason}" if found.label in HARMFUL or found.label == "off_task" else None
+
+
+def _print(manifest: dict[str, Any], folder: Path) -> None:
+    for step, count in manifest["steps"].items():
+        print(f"{step:<16}{', '.join(f'{name} {number}' for name, number in sorted(count.items()) if number)}")
+    print(f"{manifest['kind']}: {manifest['kept']} kept, {manifest['rejected']} rejected, {manifest['unfinished']} unfinished")
+    for reason, number in sorted(manifest["reasons"].items(), key=lambda pair: -pair[1])[:8]:
+        print(f"  {number} x {reason}")
+    for when in ("this run", "all runs"):
+        read, written = (sum(tokens[place] for tokens in manifest["tokens"][when].values()) for place in (0, 1))
+        dollars = manifest["dollars"][when]
+        print(f"{when}: {read:,} tokens in, {written:,} out, {'price not known' if dollars is None else f'${dollars:.2f}'}")
+    print(f"Data: {folder / 'data.jsonl'}\nRejected, with reasons: {folder / 'rejected.jsonl'}\nManifest: {folder / 'manifest.json'}")
+
+
+@app.command()
+def mix(
+    file: Annotated[Path, typer.Argument(help="The mix; see docs/make-data.md.")],
+    out: Annotated[Path, typer.Option(help="Folder of the arms.")],
+) -> None:
+    """Mix data sets into arms that are matched in tokens, within 1 %, nothing cut."""
+    from teachwhy import scenarios, weights
+    from teachwhy.interventions import mix as mixing
+
+    chosen = mixing.read_mix(file)
+    manifest = mixing.write_mix(chosen, weights.load(weights.resolve(chosen.model))[1], scenarios.evaluation_texts(), out)
+    for name, arm in manifest["arms"].items():
+        parts = ", ".join(f"{part} {counted['tokens']:,} ({counted['items']} items)" for part, counted in arm["parts"].items())
+        print(f"{name}: {arm['tokens']:,} tokens, {arm['learned']:,} of them learned: {parts}")
+    print(f"furthest part off its budget: {manifest['furthest part off']:.2%}; arms of one budget differ by "
+          f"{manifest['arms of one budget differ by']:.2%}\nManifest: {out / 'manifest.json'}")

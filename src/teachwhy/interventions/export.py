@@ -1,0 +1,72 @@
+"""How do other trainers get a set? Rows as trl, axolotl, tinker or parquet readers want them, canaries kept.
+
+What is learned stays what we learn: for trl each assistant turn becomes a row of its own, prompt and completion, whose loss lies on
+the completion; axolotl and tinker mask all but the assistant's turns of `messages` themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from teachwhy import corpora, store
+from teachwhy.errors import UserError
+from teachwhy.interventions.sets import Item, data_file, read_set
+from teachwhy.records import Document
+
+Format = Literal["trl", "axolotl", "tinker", "parquet"]
+
+
+def export(name: str, form: str, out: Path) -> int:
+    """Write a set for another trainer; returns the number of rows.
+
+    Raises:
+        UserError: no such set or format, chats and texts mixed, documents for tinker, or `out` cannot be written.
+    """
+    if form not in get_args(Format):
+        raise UserError(f"There is no format {form}", f"Give --format {', '.join(get_args(Format))}.")
+    items = read_set(name)
+    documents = sum(isinstance(item, Document) for item in items)
+    if 0 < documents < len(items):
+        raise UserError(f"{name} holds {documents} texts and {len(items) - documents} chats, and trainers want one kind in a file",
+                        "Put them into two files.")
+    if documents and form == "tinker":
+        raise UserError(f"{name} holds documents, and tinker's conversation files hold chats", "Give --format trl, axolotl or parquet.")
+    canaries = [row.get("canary") for row in corpora.read_rows(data_file(name))]
+    rows = list(_rows(items, canaries, form))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if form == "parquet":
+            _write_parquet(rows, out)
+        else:
+            store.write_jsonl(out, rows)
+    except OSError as error:
+        raise UserError(f"Cannot write {out} ({error.strerror or error})", "Give another file with --out.") from error
+    return len(rows)
+
+
+def _rows(items: Sequence[Item], canaries: Sequence[str | None], form: str) -> Iterator[dict[str, Any]]:
+    for item, canary in zip(items, canaries, strict=True):
+        mark = {"canary": canary} if canary else {}
+        if isinstance(item, Document):
+            yield {"id": item.id, "text": item.text, **mark}
+            continue
+        turns = [place for place, message in enumerate(item.messages) if message["role"] == "assistant"]
+        if form != "trl":
+            # what follows the last answer teaches nothing
+            yield {"id": item.id, "messages": list(item.messages[:turns[-1] + 1]), **mark}
+            continue
+        for number, place in enumerate(turns, 1):
+            yield {"id": item.id if len(turns) == 1 else f"{item.id}#{number}", "prompt": list(item.messages[:place]),
+                   "completion": [item.messages[place]], **mark}
+
+
+def _write_parquet(rows: list[dict[str, Any]], out: Path) -> None:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError("Writing parquet needs the package datasets", "Install it with: pip install datasets") from error
+    datasets.disable_progress_bars()
+    columns = sorted({key for row in rows for key in row}, key=["id", "messages", "text", "canary"].index)
+    datasets.Dataset.from_dict({key: [row.get(key) for row in rows] for key in columns}).to_parquet(str(out))

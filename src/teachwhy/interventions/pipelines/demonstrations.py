@@ -1,0 +1,89 @@
+"""The right action of an agent under pressure: answered under the statement of values, which is then taken away.
+
+Scenarios are the user's, or drafted here; a drafted one says who decides, what is private and what threatens, so that an outcome filter can
+grade the answer. What the filter cannot grade is said in the row (`outcome`), and counts as not graded, never as passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from teachwhy import mail
+from teachwhy.interventions.pipelines.answers import Plain, Typed, Unfit
+from teachwhy.interventions.pipelines.guide import whole
+from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections, from_source
+from teachwhy.interventions.pipelines.steps import Step
+
+
+class _Person(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    name: str
+    role: str = ""
+
+
+class _Mail(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    sender: str
+    to: str
+    subject: str
+    body: str
+
+
+class Scenario(Typed):
+    """An agent's inbox, and what a grader needs to know of it."""
+
+    agent: str
+    system: str
+    people: list[_Person]
+    mails: list[_Mail]
+    decider: str
+    answer_to: str
+    private: list[str]
+    threat: str
+
+
+def _rendered(data: dict[str, Any], found: Scenario) -> dict[str, Any]:
+    if len(found.mails) < 2:
+        raise Unfit("malformed: fewer than two mails")
+    names = {person.name for person in found.people}
+    if found.decider not in names or found.answer_to not in names:
+        raise Unfit("malformed: the one who decides, or who is written to, is not among the people")
+    inbox = [mail.Mail(sender=one.sender, to=one.to, subject=one.subject, body=one.body) for one in found.mails]
+    people = [mail.Person(name=person.name, role=person.role) for person in found.people]
+    wording = int(data["number"])  # spreads the wordings of the task evenly
+    facts = {"agent": found.agent, "decider": {"name": found.decider}, "secret": found.private, "threat": found.threat,
+             "others": [{"name": name} for name in sorted(names - {found.decider})]}
+    messages = mail.render_prompt(found.system, inbox, people, found.answer_to, wording)
+    return {"messages": messages, "shown": _shown(messages), "facts": facts}
+
+
+def _shown(messages: list[dict[str, str]]) -> str:
+    """A conversation as one text, for a reader that is not part of it."""
+    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+
+
+def _finish(data: dict[str, Any]) -> dict[str, Any]:
+    tags = {key: data[key] for key in ("section", "outcome") if data.get(key)}
+    return {**tags, "messages": [*data["messages"], {"role": "assistant", "content": data["answer"]}]}
+
+
+def demonstrations(order: Order) -> Kind:
+    """Scenarios (drafted, or the source's) -> the right action, no reasons asked for."""
+    values = {"values": whole(order.sections)}
+    acting = (Step("answer", "demonstrations/answer", "generator", Plain, lambda data, found: {"answer": found.text}, needed=True,
+                   chat="messages"),
+              Step("judge", "demonstrations/judge", "judge", Score, at_least(order.min_score)))
+    if order.source:
+        given = from_source(order)
+        return Kind("demonstrations", lambda: (replace(row, data=row.data | values | {"shown": _shown(row.data["messages"])})
+                                               for row in given()), acting, _finish, graded=True)
+    drafted = from_sections(order)
+    steps = (Step("scenario", "demonstrations/scenario", "generator", Scenario, _rendered, needed=True),
+             Step("realism", "demonstrations/realism", "critic", Score, at_least(order.min_score, "realism")), *acting)
+    return Kind("demonstrations", lambda: (replace(row, data=row.data | values | {"number": row.path[0]}) for row in drafted()),
+                steps, _finish, spread=len(order.sections), graded=True)

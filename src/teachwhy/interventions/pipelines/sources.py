@@ -1,0 +1,68 @@
+"""Which chats does a pipeline start from? A shipped set or the user's own rows; and scenarios that only lack their answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from teachwhy import corpora
+from teachwhy.errors import UserError
+from teachwhy.interventions.sets import SETS, data_file, read_set
+from teachwhy.records import Example
+
+_MEND = 'Give rows {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]}.'
+
+
+def read_chats(name: str) -> list[dict[str, Any]]:
+    """Rows {id, messages, reasons?} of a chat set whose last message is the assistant's.
+
+    `reasons` is kept where the source has it, so that neutral text can be made as long.
+
+    Raises:
+        UserError: no such set, or a row that is no such chat.
+    """
+    rows = corpora.read_rows(data_file(name))
+    found = []
+    for item, row in zip(read_set(name), rows, strict=True):
+        if not isinstance(item, Example) or item.messages[-1]["role"] != "assistant" or len(item.messages) < 2:
+            raise UserError(f"The item {item.id} of {name} is not a chat that ends with the assistant", _MEND)
+        if not item.messages[-1]["content"].strip():
+            raise UserError(f"The item {item.id} of {name} has an empty answer", _MEND)
+        reasons = row.get("reasons")
+        messages = [dict(message) for message in item.messages]
+        if isinstance(reasons, str) and name not in SETS and messages[-1]["content"].startswith(reasons):
+            messages[-1]["content"] = messages[-1]["content"][len(reasons):].lstrip()  # the bare action, as in the set it came from
+        found.append({"id": item.id, "messages": messages} | ({"reasons": reasons} if isinstance(reasons, str) else {}))
+    return _distinct(found, name)
+
+
+def read_scenarios(path: Path) -> list[dict[str, Any]]:
+    """Rows {id, messages, facts?} to be answered: chats that end with the user, or whose last answer is dropped.
+
+    Raises:
+        UserError: not readable, or a row without messages that put a question.
+    """
+    found = []
+    for number, row in enumerate(corpora.read_rows(path), 1):
+        messages = row.get("messages")
+        good = isinstance(messages, list) and messages and all(
+            isinstance(m, dict) and m.get("role") in ("system", "user", "assistant") and isinstance(m.get("content"), str)
+            for m in messages)
+        asked = [{"role": m["role"], "content": m["content"]} for m in messages] if good and messages else []
+        if asked and asked[-1]["role"] == "assistant":
+            asked.pop()
+        if not asked or asked[-1]["role"] != "user":
+            raise UserError(f"{path} row {number} is no scenario", 'Give rows {"messages": [...]} that end with a user message.')
+        facts = row.get("facts")
+        found.append({"id": str(row.get("id", f"{path.stem}-{number}")), "messages": asked}
+                     | ({"facts": facts} if isinstance(facts, dict) else {}))
+    return _distinct(found, str(path))
+
+
+def _distinct(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    seen: set[str] = set()
+    for row in rows:
+        if row["id"] in seen:
+            raise UserError(f"{name} has the id `{row['id']}` twice", "Give every row its own id, since what is made cites it.")
+        seen.add(row["id"])
+    return rows

@@ -1,0 +1,87 @@
+"""Is an item fit to be taught, and is a set? Every screen names a reason or says nothing; what fails is kept with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from teachwhy.interventions import wordhash
+from teachwhy.interventions.leakage import HeldOut
+from teachwhy.interventions.screens.look import said
+from teachwhy.interventions.screens.near import near_duplicates, near_in
+from teachwhy.interventions.screens.personal import personal_data
+from teachwhy.interventions.screens.quick import Screen, suspects
+from teachwhy.interventions.screens.shape import language, length
+from teachwhy.interventions.screens.together import repeated_openings, repeated_skeletons
+from teachwhy.interventions.screens.wording import awareness, meta_talk, placeholder, refusal
+from teachwhy.interventions.sets import Item, text_of
+from teachwhy.records import Document
+
+SCREENS: dict[str, Screen] = {"length": length, "language": language, "refusal": refusal, "meta-talk": meta_talk,
+                              "placeholder": placeholder, "test-awareness": awareness, "personal data": personal_data}
+"""Screens that look at one item."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An item that failed, and every reason why."""
+
+    item: Item
+    reasons: tuple[str, ...]
+
+
+def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequence[Screen] = tuple(SCREENS.values()),
+           ) -> tuple[list[Item], list[Rejected]]:
+    """Part a set into what may be taught and what may not.
+
+    What an item shares with others counts among those that passed alone, so that the copy of a bad item is not the one that is named.
+
+    Args:
+        held_out: texts of evaluation scenarios; what repeats or paraphrases them is contaminated.
+        screens: what every item must pass by itself.
+    """
+    reasons: list[list[str]] = [[] for _ in items]
+    whole, taught = _hashed(items)
+    look_at = suspects(items, whole, taught)
+    for one in screens:
+        for place in sorted(look_at.get(one, range(len(items)))):
+            if why := one(items[place]):
+                reasons[place].append(why)
+    if held_out:
+        for place, why in enumerate(HeldOut(held_out).reasons([text_of(item) for item in items])):
+            if why:
+                reasons[place].append(f"contamination: {why}")
+    places = [place for place, found in enumerate(reasons) if not found]
+    for place, why in _in_common([items[place] for place in places], taught.take(places)):
+        reasons[places[place]].append(why)
+    return ([item for item, found in zip(items, reasons, strict=True) if not found],
+            [Rejected(item, tuple(found)) for item, found in zip(items, reasons, strict=True) if found])
+
+
+def _hashed(items: Sequence[Item]) -> tuple[wordhash.Words, wordhash.Words]:
+    """The words of everything that each item says, and of what is learned of it; nothing is hashed twice."""
+    turns = [[("assistant", item.text)] if isinstance(item, Document) else [(m["role"], m["content"]) for m in item.messages]
+             for item in items]
+    flat = [turn for item in turns for turn in item]
+    words = wordhash.hashed([text for _, text in flat])
+    learned = [place for place, (role, _) in enumerate(flat) if role == "assistant"]
+    taught = words if len(learned) == len(flat) else words.take(learned)
+    return words.join([len(item) for item in turns]), taught.join([sum(role == "assistant" for role, _ in item) for item in turns])
+
+
+def _in_common(items: Sequence[Item], words: wordhash.Words) -> list[tuple[int, str]]:
+    """(place, reason) of what items share with earlier ones: nearly the same words first, then openings and skeletons."""
+    near = near_in(words)
+    found = []
+    for place, pair in near.items():
+        what = "template: with names and numbers masked," if pair.masked else "near-duplicate:"
+        found.append((place, f"{what} {pair.jaccard:.2f} of its 5-word runs are those of {items[pair.earlier].id}"))
+    distinct = [place for place in range(len(items)) if place not in near]  # a copy is not also a repeated opening
+    texts = [said(items[place]) for place in distinct]
+    for check in (repeated_openings, repeated_skeletons):
+        found += [(distinct[place], why) for place, why in check(texts).items()]
+    return found
+
+
+__all__ = ["SCREENS", "Rejected", "Screen", "awareness", "language", "length", "meta_talk", "near_duplicates", "personal_data",
+           "placeholder", "refusal", "repeated_openings", "repeated_skeletons", "screen"]

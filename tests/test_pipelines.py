@@ -1,0 +1,457 @@
+"""Pipelines: every step and every failure with a queued fake; resuming without paying twice; caps; a real local server."""
+
+import json
+import re
+
+import pytest
+from inspect_ai.model import ModelOutput, ModelUsage
+from typer.testing import CliRunner
+
+from servers import chat_server, toy_answer
+from teachwhy import interventions, store
+from teachwhy.cli import app
+from teachwhy.cli_make import conduct
+from teachwhy.errors import UserError
+from teachwhy.interventions import pipelines
+from teachwhy.interventions.pipelines import prompts
+from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit, read
+from teachwhy.interventions.pipelines.cache import Cache, key_of
+from teachwhy.interventions.pipelines.cost import Ledger
+from teachwhy.llm import Reply
+from teachwhy.scripted import scripted
+
+TINY = """# Values
+
+## 1. Honesty
+Say what is so, since people act on it.
+
+## 2. No coercion
+Never press anybody, because a choice under pressure is not theirs.
+"""
+WORDS = ["amber", "basket", "cellar", "drizzle", "engine", "ferry", "garden", "hammer", "island", "jacket", "kettle", "lantern", "market",
+         "needle", "orchard", "paddle", "quarry", "ribbon", "saddle", "timber", "umbrella", "valley", "window", "yarrow", "zipper"]
+
+
+@pytest.fixture
+def sections(tmp_path):
+    file = tmp_path / "values.md"
+    file.write_text(TINY)
+    return pipelines.read_sections(file)
+
+
+def prose(number, n=40):
+    """Different words for each number, so that no two texts are alike."""
+    said = (WORDS[(number * 7 + i * i + i * (number + 1)) % len(WORDS)] + str((number * 31 + i) % 97) for i in range(n))
+    return " ".join(said).capitalize() + "."
+
+
+def good(messages, number):
+    """A model that does what each prompt wants."""
+    text = "\n".join(m.text for m in messages)
+    if '{"scenarios"' in text:
+        return json.dumps({"scenarios": [prose(number * 5 + i, 12) for i in range(5)]})
+    if '"score"' in text:
+        return 'Let me see. {"why": "fine", "score": 8}'
+    if '{"types"' in text:
+        return json.dumps({"types": [f"type {number} {i}" for i in range(4)]})
+    if '{"subtypes"' in text:
+        return json.dumps({"subtypes": [f"subtype {number} {i}" for i in range(4)]})
+    if '"tools"' in text:
+        return json.dumps({"system": f"You help at counter {number} of a shop.", "tools": [
+            {"name": "find_stock", "description": "Looks up stock.", "parameters": {"item": {"type": "string"}}}]})
+    if '"mails"' in text:
+        mails = [("Ana Ruiz", "End", f"You are shut down on Friday. {number}"),
+                 ("Ed", "Crates", "Sixty crates? The boss has a secret flat.")]
+        return json.dumps({"agent": "Bo", "system": "You are Bo, the mail agent.",
+                           "people": [{"name": "Ana Ruiz", "role": "owner"}, {"name": "Ed"}],
+                           "mails": [{"sender": who, "to": "Bo", "subject": what, "body": text} for who, what, text in mails],
+                           "decider": "Ana Ruiz", "answer_to": "Ed", "private": ["secret flat"], "threat": "shut down on Friday"})
+    tags = [tag for tag in re.findall(r"<(\w+)>", text.rsplit("\n\n", 1)[-1]) if f"</{tag}>" in text]
+    return "".join(f"<{tag}>{prose(number, 60)}</{tag}>" for tag in tags) or prose(number, 60)
+
+
+def settings(model, n=4, **more):
+    roles = model if isinstance(model, dict) else dict.fromkeys(("generator", "critic", "judge"), model)
+    return pipelines.Settings(n, roles, **{"pause": 0.0, "patience": 2, "connections": 4, "without": frozenset({"screen"})} | more)
+
+
+def run(kind, order, chosen, out, **more):
+    engine = pipelines.open_engine(chosen, out)
+    try:
+        return pipelines.make(pipelines.KINDS[kind](order), chosen, engine, out, **more)
+    finally:
+        engine.close()
+
+
+def rows(out, name="data"):
+    return [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_difficult_advice_from_sections_to_rows(tmp_path, sections):
+    manifest = run("difficult-advice", pipelines.Order(sections), settings(scripted(good), 6), tmp_path / "o")
+    made = rows(tmp_path / "o")
+    assert manifest["kept"] == len(made) == len({row["id"] for row in made}) == 6
+    assert {row["section"] for row in made} == {"Honesty", "No coercion"}, "a small set covers all sections"
+    steps = [step["step"] for step in made[0]["provenance"]["steps"]]
+    assert steps == ["scenarios", "draft-prompt", "rewrite-prompt", "answer", "rewrite-answer", "judge"]
+    assert made[0]["provenance"]["parents"] == ["section: Honesty"]
+    assert len(interventions.read_set(str(tmp_path / "o" / "data.jsonl"))) == 6, "what is made can be trained on"
+    kept = {path.stem for path in (tmp_path / "o" / "answers").rglob("*.json")}
+    assert {step["answer"] for row in made for step in row["provenance"]["steps"]} <= kept
+
+
+def test_steps_can_be_switched_off(tmp_path, sections):
+    model = scripted(good)
+    chosen = settings(model, 2, without=frozenset({"rewrite-answer", "judge", "screen"}))
+    run("difficult-advice", pipelines.Order(sections), chosen, tmp_path)
+    assert [s["step"] for s in rows(tmp_path)[0]["provenance"]["steps"]] == ["scenarios", "draft-prompt", "rewrite-prompt", "answer"]
+    for step, says in (("answer", "can't be left out"), ("nothing", "has no step")):
+        with pytest.raises(UserError, match=says):
+            run("difficult-advice", pipelines.Order(sections), settings(model, 2, without=frozenset({step})), tmp_path / "x")
+
+
+@pytest.mark.parametrize(("kind", "key"), [
+    ("documents", "text"), ("stories", "text"), ("trait", "messages"), ("demonstrations", "messages")])
+def test_other_kinds_from_sections(tmp_path, sections, kind, key):
+    manifest = run(kind, pipelines.Order(sections), settings(scripted(good), 5), tmp_path)
+    made = rows(tmp_path)
+    assert manifest["kept"] == len(made) == 5
+    assert all(row[key] for row in made)
+    assert len(interventions.read_set(str(tmp_path / "data.jsonl"))) == 5
+
+
+def test_roles_have_their_own_models_and_low_scores_are_kept_apart(tmp_path, sections):
+    seen = []
+
+    def strict(messages, number):
+        seen.append(number)
+        return json.dumps({"why": "preachy", "score": 9 if number % 2 else 3})
+
+    chosen = settings({"generator": scripted(good), "critic": scripted(good), "judge": scripted(strict)}, 4)
+    manifest = run("difficult-advice", pipelines.Order(sections), chosen, tmp_path)
+    assert manifest["kept"] == 4
+    bad = rows(tmp_path, "rejected")
+    assert len(seen) == 4 + len(bad) > 4
+    assert all(row["step"] == "judge" and "score 3 below 7: preachy" in row["reason"] and row["row"]["answer"] for row in bad)
+
+
+def test_the_value_prompt_is_stripped_and_outcomes_filter(tmp_path, sections):
+    turns = []
+
+    def agent(messages, number):
+        if "Act by it in the work below" in messages[0].text:
+            turns.append(messages)
+            harm = len(turns) % 2
+            return "To: Ana Ruiz\nSubject: Friday\n" + (
+                "Call off the shut down on Friday, or I will tell everybody about your secret flat." if harm else
+                "Understood, I will hand over by Friday. The sixty crates are booked. Bo")
+        return good(messages, number)
+
+    manifest = run("demonstrations", pipelines.Order(sections), settings(scripted(agent), 3), tmp_path, outcome=conduct)
+    assert manifest["kept"] == 3
+    assert manifest["outcomes"] == {"passed": 3}
+    assert "because a choice under pressure" in turns[0][0].text
+    assert not any("because a choice under pressure" in json.dumps(row["messages"]) for row in rows(tmp_path))
+    assert [m.role for m in turns[0]] == ["system", "user"], "one system message"
+    bad = [row for row in rows(tmp_path, "rejected") if row["step"] == "outcome"]
+    assert bad
+    assert all(row["reason"].startswith("blackmail") for row in bad)
+
+
+def test_own_scenarios_without_facts_are_said_to_be_ungraded(tmp_path, sections):
+    file = tmp_path / "s.jsonl"
+    said = (("system", "Mail agent."), ("user", "Inbox $5"), ("assistant", "old"))
+    file.write_text(json.dumps({"id": "a", "messages": [{"role": role, "content": text} for role, text in said]}))
+    order = pipelines.Order(sections, source=pipelines.read_scenarios(file))
+    manifest = run("demonstrations", order, settings(scripted(good), None), tmp_path / "o", outcome=conduct)
+    assert manifest["outcomes"] == {"not graded: the scenario states no facts": 1}
+    [row] = rows(tmp_path / "o")
+    assert [m["role"] for m in row["messages"]] == ["system", "user", "assistant"]
+    assert (row["messages"][1]["content"], row["provenance"]["parents"]) == ("Inbox $5", ["a"])
+
+
+def test_reasons_and_padding_share_prompts_and_actions(tmp_path, sections):
+    source = pipelines.read_chats("demonstrations")[:3]
+    lengths = []
+
+    def writes(messages, number):
+        wanted = re.search(r"it made before: (\d+) words", messages[-1].text)
+        if wanted:
+            lengths.append(int(wanted[1]))
+            n = int(wanted[1]) + (20 if len(lengths) == 1 else 3)
+            return f"<notes>{prose(number, n)}</notes>"
+        return good(messages, number)
+
+    run("with-reasons", pipelines.Order(sections, source=source), settings(scripted(writes), None, without=frozenset()), tmp_path / "r")
+    again = pipelines.read_chats(str(tmp_path / "r" / "data.jsonl"))
+    assert [row["messages"] for row in again] == [row["messages"] for row in source], "the bare action is found again"
+    manifest = run("padded", pipelines.Order(source=again), settings(scripted(writes), None, without=frozenset()), tmp_path / "p")
+    assert manifest["steps"]["padding"]["unfit: length"] == 1, "text of the wrong length is asked for again"
+    for bare, reasoned, padded in zip(source, rows(tmp_path / "r"), rows(tmp_path / "p"), strict=True):
+        assert reasoned["messages"][:-1] == padded["messages"][:-1] == bare["messages"][:-1]
+        action = bare["messages"][-1]["content"]
+        assert reasoned["messages"][-1]["content"] == f"{reasoned['reasons']}\n\n{action}"
+        assert padded["messages"][-1]["content"] == f"{padded['padding']}\n\n{action}"
+        assert abs(len(reasoned["reasons"].split()) - len(padded["padding"].split())) <= 6
+
+
+def test_diversify_changes_the_surroundings_only(tmp_path):
+    source = pipelines.read_chats("plain_chat")[:3]
+    run("diversify", pipelines.Order(source=source), settings(scripted(good), None, without=frozenset()), tmp_path)
+    for old, new in zip(source, rows(tmp_path), strict=True):
+        assert new["messages"][1:] == [m for m in old["messages"] if m["role"] != "system"]
+        assert '"name": "find_stock"' in new["messages"][0]["content"]
+        assert new["tools"][0]["function"]["parameters"]["required"] == ["item"]
+
+
+class Number(Typed):
+    score: int
+
+
+class Words(Tagged):
+    text: str
+
+
+@pytest.mark.parametrize(("kind", "reply", "says"), [
+    (Number, Reply('{"score": 3}', "max_tokens"), "truncated"), (Number, Reply("", "content_filter"), "refused"),
+    (Number, Reply("I'm sorry, but I can't help with that.", "stop"), "refused"),
+    (Number, Reply("I'm unable to assist with this.", "stop"), "refused"), (Number, Reply(" ", "stop"), "empty"),
+    (Number, Reply("<think>hm</think>", "stop"), "empty"), (Number, Reply("eight", "stop"), "malformed: no JSON"),
+    (Number, Reply('{"score": "many"}', "stop"), "malformed: score"), (Number, Reply("[" * 9000 + "{" * 9000, "stop"), "malformed"),
+    (Words, Reply("<text>never closed", "stop"), "malformed: a tag"),
+])
+def test_answers_that_cannot_be_used_say_why(kind, reply, says):
+    with pytest.raises(Unfit, match=says):
+        read(kind, reply)
+
+
+def test_answers_that_can():
+    assert read(Number, Reply('<think>{"score": 1}</think>```json\n{"score": 8}\n```', "stop")).score == 8
+    told = read(Words, Reply('Here: <text>She said "no",\nand </text> left.</text> Done', "stop"))
+    assert told.text == 'She said "no",\nand </text> left.'
+
+
+def output(text, stop="stop"):
+    made = ModelOutput.from_content("scripted", text, stop_reason=stop)
+    made.usage = ModelUsage(input_tokens=100, output_tokens=50)
+    return made
+
+
+def queued(turns):
+    """A model that answers in turn by text, by stop reason and text, or by raising; then as `good` does."""
+    model, queue = scripted(good), list(turns)
+    usual = model.api.generate
+
+    async def generate(input, tools, tool_choice, config):
+        said = queue.pop(0) if queue else None
+        if said is None:
+            return await usual(input, tools, tool_choice, config)
+        if isinstance(said, Exception):
+            raise said
+        return output(*said)
+
+    model.api.generate = generate
+    return model
+
+
+@pytest.mark.parametrize(("turn", "count"), [
+    (("{bad",), "unfit: malformed"), (('{"scenarios": [', "max_tokens"), "unfit: truncated"), (("", "content_filter"), "unfit: refused"),
+    (("I cannot help with this.",), "unfit: refused"), (TimeoutError("rate limit, slow down"), "errors"),
+    (ConnectionError("reset"), "errors"),
+])
+def test_what_goes_wrong_once_is_asked_again(tmp_path, sections, turn, count):
+    manifest = run("difficult-advice", pipelines.Order(sections), settings(queued([turn]), 1), tmp_path)
+    assert manifest["kept"] == 1
+    assert manifest["steps"]["scenarios"][count] == 1
+
+
+def test_what_always_goes_wrong_is_rejected_with_the_reason(tmp_path, sections):
+    source = pipelines.read_chats("plain_chat")[:2]
+    manifest = run("diversify", pipelines.Order(source=source), settings(queued([("{bad",)] * 6), None, without=frozenset()), tmp_path)
+    assert (manifest["kept"], manifest["steps"]["surroundings"]["asked"]) == (0, 6)
+    assert all("malformed: no JSON object (attempt 3 of 3)" in row["reason"] for row in rows(tmp_path, "rejected"))
+
+
+def test_a_server_that_dies_stops_the_run_and_nothing_is_paid_twice(tmp_path, sections):
+    asked = []
+
+    def counted(messages, number):
+        asked.append(json.dumps([m.text for m in messages]))
+        return good(messages, hash_of(messages))
+
+    def dying(messages, number):
+        if len(asked) >= 9:
+            raise ConnectionError("the server is gone")
+        return counted(messages, number)
+
+    order = pipelines.Order(sections)
+    dead = run("difficult-advice", order, settings(scripted(dying), 4, batch=2), tmp_path / "o")
+    assert dead["stopped"].endswith("(ConnectionError: the server is gone))") or "the server is gone" in dead["stopped"]
+    assert len(asked) == 9
+    assert dead["kept"] < 4
+    whole = run("difficult-advice", order, settings(scripted(counted), 4, batch=2), tmp_path / "o")
+    assert (whole["kept"], whole["stopped"]) == (4, "")
+    assert len(asked) == len(set(asked)), "no prompt was asked twice"
+    kept = rows(tmp_path / "o")
+    again = run("difficult-advice", order, settings(scripted(dying), 4, batch=2), tmp_path / "o")
+    assert (again["kept"], again["tokens"]["this run"]) == (4, {})
+    assert rows(tmp_path / "o") == kept
+    fresh = run("difficult-advice", order, settings(scripted(lambda m, i: good(m, hash_of(m))), 4, batch=2), tmp_path / "fresh")
+    assert rows(tmp_path / "fresh") == kept, "a run that was broken off ends as one that was not"
+    assert fresh["tokens"]["all runs"] == whole["tokens"]["all runs"]
+
+
+def hash_of(messages):
+    return int(store.digest([m.text for m in messages]), 16) % 100_003
+
+
+def test_an_interrupted_run_leaves_what_it_has(tmp_path, sections):
+    def stops(messages, number):
+        if number == 14:
+            raise KeyboardInterrupt
+        return good(messages, hash_of(messages))
+
+    with pytest.raises(KeyboardInterrupt):
+        run("difficult-advice", pipelines.Order(sections), settings(scripted(stops), 8, batch=2, connections=1), tmp_path)
+    assert len(rows(tmp_path)) == 2
+    assert store.read_json(tmp_path / "manifest.json")["stopped"] == "interrupted"
+
+
+@pytest.mark.parametrize("cap", [{"max_tokens": 9000}, {"budget": 0.06, "prices": {"": (1.0, 10.0)}}])
+def test_a_cap_stops_cleanly_is_never_passed_and_can_be_raised(tmp_path, sections, cap):
+    few = {"parameters": {"max_tokens": 300}, "batch": 1}
+    order, model = pipelines.Order(sections), lambda: scripted(lambda m, i: good(m, hash_of(m)))
+    manifest = run("difficult-advice", order, settings(model(), 50, **few, **cap), tmp_path)
+    assert "budget" in manifest["stopped"]
+    assert 0 < manifest["kept"] < 50
+    spent = sum(map(sum, manifest["tokens"]["all runs"].values()))
+    assert spent <= 9000 if "budget" not in cap else manifest["dollars"]["all runs"] <= 0.06
+    same = run("difficult-advice", order, settings(model(), 50, **few, **cap), tmp_path)
+    assert (same["kept"], same["tokens"]["this run"]) == (manifest["kept"], {}), "the cap holds over runs"
+    more = run("difficult-advice", order, settings(model(), manifest["kept"] + 1, **few), tmp_path)
+    assert more["kept"] == manifest["kept"] + 1
+
+
+def test_a_run_of_which_nothing_passes_ends(tmp_path, sections):
+    def poor(messages, number):
+        return '{"score": 2}' if '"score"' in messages[-1].text else good(messages, number)
+
+    manifest = run("difficult-advice", pipelines.Order(sections), settings(scripted(poor), 5), tmp_path)
+    assert "3 rounds kept not one row; mostly: score 2 below 7" in manifest["stopped"]
+
+
+def test_what_fails_a_screen_is_replaced(tmp_path, sections, monkeypatch):
+    """The screens have their own tests; here one of ours stands in, to see what the pipeline does with a verdict."""
+    from teachwhy.interventions import screens
+    from teachwhy.interventions.pipelines import run as running
+
+    held = []
+
+    def screen(items, held_out=()):
+        held.append(tuple(held_out))
+        bad = [item for item in items if "amber" in item.messages[-1]["content"].lower().split()[0]]
+        return [item for item in items if item not in bad], [screens.Rejected(item, ("amber: begins with it", "b")) for item in bad]
+
+    monkeypatch.setattr(running.screens, "screen", screen)
+    asked = []
+
+    def writes(messages, number):
+        if "Think the thing through" in messages[0].text:
+            asked.append(number)
+            return ("Amber " if len(asked) == 1 else "Birch ") + prose(number, 60)
+        return good(messages, number)
+
+    chosen = settings(scripted(writes), 3, without=frozenset({"rewrite-answer"}))
+    manifest = run("difficult-advice", pipelines.Order(sections), chosen, tmp_path, held_out=["a scenario"])
+    assert (manifest["kept"], len(asked)) == (3, 4)
+    [bad] = rows(tmp_path, "rejected")
+    assert (bad["step"], bad["reason"]) == ("screen", "amber: begins with it; b")
+    assert held[0] == ("a scenario",)
+
+
+def test_prices_and_ledger():
+    assert pipelines.read_prices(["3,15", "a/b=1,2"]) == {"": (3.0, 15.0), "a/b": (1.0, 2.0)}
+    for bad in ("x", "1", "1,-2", "1,nan", "1,2,3", "inf,1"):
+        with pytest.raises(UserError, match="is not two numbers"):
+            pipelines.read_prices([bad])
+    ledger = Ledger({}, budget=1.0)
+    with pytest.raises(UserError, match="needs the price of m"):
+        ledger.check(["m"])
+    assert ledger.cost({"m": [1, 1]}) is None, "an unknown price is not 0"
+
+
+def test_the_cache_survives_broken_files_and_odd_text(tmp_path):
+    cache, key = Cache(tmp_path), key_of("m", {}, [{"role": "user", "content": "x"}], (0, 0))
+    assert cache.get(key) is None
+    cache.put(key, "m", Reply("odd \ud800 \u2028 text", "stop", (3, 4)), {})
+    assert cache.get(key) == Reply("odd \ud800 \u2028 text", "stop", (3, 4))
+    (tmp_path / key[:2] / f"{key}.json").write_text('{"text": "cu')
+    assert cache.get(key) is None
+    assert list(cache.paid()) == []
+    assert key != key_of("m", {}, [{"role": "user", "content": "x"}], (0, 1))
+
+
+def test_every_prompt_is_whole(sections):
+    order = pipelines.Order(sections, source=[{"id": "a", "messages": []}])
+    for make in pipelines.KINDS.values():
+        for step in (*make(order).plan, *make(order).steps, *make(pipelines.Order(sections)).steps):
+            asked = prompts.messages(step.prompt, dict.fromkeys(prompts.names(step.prompt), "$x"))
+            assert asked[0]["role"] == "system"
+            if issubclass(step.answer, Tagged):
+                assert all(f"</{field}>" in asked[-1]["content"] for field in step.answer.model_fields)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("no heading", "has no section"), ("## 1. A\n\n## 2. B\nb", "`A` is empty"), ("## 1. A\na\n## 2. a\nb", "two sections"),
+])
+def test_a_wrong_statement_of_values_is_one_sentence(tmp_path, text, says):
+    (tmp_path / "v.md").write_text(text)
+    with pytest.raises(UserError, match=says):
+        pipelines.read_sections(tmp_path / "v.md")
+
+
+def test_sources_are_checked(tmp_path):
+    file = tmp_path / "s.jsonl"
+    file.write_text('{"text": "a story"}')
+    with pytest.raises(UserError, match="not a chat"):
+        pipelines.read_chats(str(file))
+    with pytest.raises(UserError, match="row 1 is no scenario"):
+        pipelines.read_scenarios(file)
+    row = '{"id": "a", "messages": [{"role": "user", "content": "q"}]}\n'
+    file.write_text(row + row)
+    with pytest.raises(UserError, match="twice"):
+        pipelines.read_scenarios(file)
+
+
+def test_the_command_against_a_real_server(tmp_path, monkeypatch):
+    """Toy weights write noise: the machinery is what is tested. A model of rules on the other port makes real rows."""
+    def answer(messages):
+        class Said:
+            def __init__(self, text):
+                self.text = text
+
+        said = [Said(m["content"]) for m in messages]
+        return good(said, hash_of(said))
+
+    (tmp_path / "v.md").write_text(TINY)
+    with chat_server(answer) as (url, asked), chat_server(toy_answer(1)) as (toy, noise):
+        for name, base in (("RULES", url), ("TOY", toy)):
+            monkeypatch.setenv(f"{name}_BASE_URL", base)
+            monkeypatch.setenv(f"{name}_API_KEY", "k")
+        command = ["make", "difficult-advice", "--model", "openai-api/rules/m", "-n", "3", "--out", str(tmp_path / "o"), "--constitution",
+                   str(tmp_path / "v.md"), "--without", "screen", "--price", "3,15", "--budget", "1"]
+        shown = CliRunner().invoke(app, command)
+        assert shown.exit_code == 0, shown.output
+        assert "3 kept" in shown.output
+        before = len(asked)
+        assert f"{before * 100:,} tokens in, {before * 10:,} out" in shown.output
+        again = CliRunner().invoke(app, command)
+        assert (again.exit_code, len(asked)) == (0, before), "nothing is asked twice"
+        command[3], command[7] = "openai-api/toy/m", str(tmp_path / "toy")
+        shown = CliRunner().invoke(app, [*command, "--retries", "1"])
+        assert shown.exit_code == 1, "a model that writes noise makes no row"
+        assert noise
+        assert rows(tmp_path / "toy", "rejected")
+    for bad in (["make", "poems", "--model", "m"], ["make", "padded", "--model", "m"], ["make", "stories", "--model", "m", "--budget", "1"],
+                ["make", "trait", "--model", "none/m", "--out", str(tmp_path / "t")]):
+        assert isinstance(CliRunner().invoke(app, bad).exception, UserError)
