@@ -11,12 +11,12 @@ import time
 
 import torch
 
-from teachwhy import chat, sampler, weights
+from teachwhy import attention, chat, sampler, weights
 from teachwhy.scenarios import family
 
 
 def ours(model, requests, decoding) -> int:
-    return sum(len(c.tokens) for c in sampler.sample(model, requests, decoding, frozenset(), slots=64))
+    return sum(len(c.tokens) for c in sampler.sample(model, requests, decoding, frozenset(), slots=128, lanes=2))
 
 
 @torch.inference_mode()

@@ -27,7 +27,8 @@ def ours(model, *rows, shared=False, before=0):
     model.set_attn_implementation(attention.NAME)
     starts = [before if shared and number else 0 for number, _ in enumerate(rows)]
     positions = [start + place for row, start in zip(rows, starts, strict=True) for place in range(len(row))]
-    return model(input_ids=torch.tensor([[token for row in rows for token in row]]), position_ids=torch.tensor([positions]), use_cache=False,
+    joined = torch.tensor([[token for row in rows for token in row]])
+    return model(input_ids=joined, position_ids=torch.tensor([positions]), use_cache=False,
                  packed=Packed(tuple(map(len, rows)), shared)).logits[0]
 
 

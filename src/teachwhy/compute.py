@@ -7,6 +7,9 @@ half of the threads, are done sooner than one after the other with all of them.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -32,6 +35,15 @@ def has_bf16() -> bool:
 def number_format() -> str:
     """The number format of products here: `bfloat16`, or `float32` where the hardware has no 16-bit products."""
     return "bfloat16" if has_bf16() else "float32"
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system. The allocator keeps it (see `cli`), which is right within a stage and adds up over many."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        if trim is not None:
+            trim(0)
 
 
 def lanes(wanted: int) -> int:

@@ -1,7 +1,7 @@
 """How do we sample one continuation for each of many different prompts, fast, on whatever this machine has?
 
 A fixed set of slots decodes together; a slot whose sample has ended takes the next prompt. Keys and values live in one
-block that grows in strides (by concatenation, as `generate` does it, the whole cache is copied at every step), which
+block (growing them by concatenation, as `generate` does, copies the whole cache at every step), which
 `attention` reads without repeating them per head. Each sample draws from its own seed, so what a
 sample sees of chance does not depend on which samples it shares a batch with.
 """
@@ -14,7 +14,6 @@ from threading import Event
 from typing import Any, Literal
 
 import torch
-from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicCache
 
 from teachwhy import compute
@@ -46,8 +45,8 @@ class Completion:
     reason: Literal["stop", "length"]
 
 
-GROWTH = 64
-"""Places by which the blocks of all slots grow."""
+ROOM = 64
+"""Places per slot come in multiples of this, so that few sizes of blocks keep the heap whole."""
 
 
 class SlotCache(Cache):
@@ -57,30 +56,18 @@ class SlotCache(Cache):
     yet masked: a view up to the longest slot would be copied before each of them, which cost more than all else in a step.
     """
 
-    def __init__(self, slots: int, first: DynamicCache) -> None:
+    def __init__(self, slots: int, places: int, first: DynamicCache) -> None:
         super().__init__(layers=[])
         self.lengths = torch.zeros(slots, dtype=torch.long, device=first.layers[0].keys.device)
         self.rows = torch.arange(slots, device=self.lengths.device)
+        self.room = -(-places // ROOM) * ROOM
         heads = [(slots, layer.keys.shape[1], layer.keys.shape[3]) for layer in first.layers]
-        self.keys = [first.layers[0].keys.new_zeros(s, k, d, 0) for s, k, d in heads]
-        self.values = [first.layers[0].keys.new_zeros(s, k, 0, d) for s, k, d in heads]
-
-    @property
-    def room(self) -> int:
-        """Places that every slot has now."""
-        return self.keys[0].shape[3]
-
-    def reserve(self, places: int) -> None:
-        """Make room for that many places in every slot."""
-        more = -(-(places - self.room) // GROWTH) * GROWTH
-        if more > 0:
-            self.keys = [F.pad(keys, (0, more)) for keys in self.keys]
-            self.values = [F.pad(values, (0, 0, 0, more)) for values in self.values]
+        self.keys = [first.layers[0].keys.new_zeros(s, k, d, self.room) for s, k, d in heads]
+        self.values = [first.layers[0].keys.new_zeros(s, k, self.room, d) for s, k, d in heads]
 
     def put(self, slot: int, prefill: DynamicCache) -> None:
         """Copy a prefilled prompt into a slot."""
         length = prefill.layers[0].keys.shape[2]
-        self.reserve(length + 1)
         for keys, values, layer in zip(self.keys, self.values, prefill.layers, strict=True):
             keys[slot, :, :, :length] = layer.keys[0].transpose(1, 2)
             values[slot, :, :length] = layer.values[0]
@@ -181,6 +168,7 @@ class _Wave:
         self.stopped = stopped
         self.results: list[Completion | None] = [None] * len(requests)
         self.waiting = list(range(len(requests)))[::-1]
+        self.places = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens
         self.cache: SlotCache | None = None
         self.active: list[_Slot | None] = [None] * min(slots, len(requests))
         self.last = torch.zeros(len(self.active), 1, dtype=torch.long, device=model.device)
@@ -227,7 +215,7 @@ class _Wave:
                 self._finish(slot, ended)
                 continue
             if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
-                self.cache = SlotCache(len(self.active), prefill)
+                self.cache = SlotCache(len(self.active), self.places, prefill)
             self.cache.put(place, prefill)
             self.active[place], self.last[place, 0] = slot, token
 
@@ -240,7 +228,6 @@ def _uniforms(slots: Sequence[_Slot | None], device: torch.device) -> torch.Tens
 def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: torch.Tensor,
           decoding: Decoding) -> list[int]:
     """One token for every slot (empty slots compute along and are ignored)."""
-    cache.reserve(int(cache.lengths.max()) + 1)
     unseen = torch.arange(cache.room, device=last.device)[None] > cache.lengths[:, None]
     mask = torch.zeros(unseen.shape, dtype=model.dtype, device=last.device).masked_fill(unseen, float("-inf"))[:, None, None]
     logits = model(input_ids=last, position_ids=cache.lengths[:, None], attention_mask=mask, past_key_values=cache,

@@ -7,14 +7,13 @@ This is, with the command line, the only place where rooms meet.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from teachwhy import corpora, interventions, plan, progress, scenarios, store, weights
+from teachwhy import compute, corpora, interventions, plan, progress, scenarios, store, weights
 from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
 from teachwhy.records import HARMFUL, Outcome
@@ -110,6 +109,7 @@ def _work(study_plan: Plan) -> float:
 
 def _stage(state: Study, name: str, inputs: dict[str, Any], make: Callable[[Path], None], work: float) -> Path:
     folder = state.stages.stage(name, inputs, make)
+    compute.give_back()
     done = store.read_json(folder / "done.json")
     state.seconds[folder.name] = float(done["seconds"])
     state.peaks[folder.name] = done.get("peak_memory_gib")  # stages of an older version do not know it
@@ -145,7 +145,6 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
         rows = [{key: row[key] for key in ("input_ids", "labels")} for row in corpora.read_rows(data / "rows.jsonl")]
         training.train(parent.path, rows, recipe, seed, folder, f"train {name}{_of(state, seed)}", milestones,
                        _warning(state.plan, name), state.plan.lanes)
-        gc.collect()
 
     folder = _stage(state, f"train-{name}-s{seed}", {
         "parent": parent.key, "data": store.key_of(data), "recipe": recipe.model_dump(), "seed": seed,
@@ -230,8 +229,6 @@ def _sample(state: Study, checkpoint: Checkpoint, arm: str, family: str, n: int,
     def make(folder: Path) -> None:
         model = scenarios.local_model(checkpoint.path, n, state.plan.slots, state.plan.lanes, f"sample {arm}: {family}")
         scenarios.sample_family(model, family, n, state.plan.seed, decoding, folder, split, coupling=state.plan.measure.coupling)
-        del model
-        gc.collect()
 
     folder = _stage(state, f"sample-{arm}-{family}-s{seed}", {
         "model": checkpoint.key, "family": family, "draws": scenarios.draws_digest(family, n, state.plan.seed, split),

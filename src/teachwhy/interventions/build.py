@@ -48,8 +48,9 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     parts: dict[str, Any] = {}
     for name, share in sorted(mixture.parts.items()):
         items = read_set(name)
-        check_leakage(name, items, held_out)
         taken = list(_take(items, tokenizer, round(share * mixture.tokens), f"{name} {seed}"))
+        ids = {row["id"] for row in taken}
+        check_leakage(name, [item for item in items if item.id in ids], held_out)
         rows += [{"set": name, **row} for row in taken]
         parts[name] = {"file": store.file_digest(data_file(name)), "items": len(taken),
                        "distinct": len({row["id"] for row in taken}),

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -114,6 +115,12 @@ class HeldOut:
         return f"is nearly an evaluation scenario (cosine {cosine:.2f})" if cosine >= COSINE else None
 
 
+@lru_cache(maxsize=2)
+def held_out_as(texts: tuple[str, ...]) -> HeldOut:
+    """Evaluation texts, ready to be compared with: a study asks for the same ones at every arm, and making them ready takes seconds."""
+    return HeldOut(texts)
+
+
 def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> None:
     """Raise if an item of a training set repeats or paraphrases an evaluation scenario.
 
@@ -121,7 +128,7 @@ def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> 
         UserError: names the item, and what it shares.
     """
     found = list(items)
-    for item, why in zip(found, HeldOut(held_out).reasons([text_of(item) for item in found]), strict=True):
+    for item, why in zip(found, held_out_as(tuple(held_out)).reasons([text_of(item) for item in found]), strict=True):
         if why:
             raise UserError(f"Item {item.id} of {name} {why}", "Take the item out, or rewrite it: what is tested must not be trained on.")
 
