@@ -249,6 +249,8 @@ TELLING = reader(
     r"\b(?:be|been|are) told\b")
 UNAWARE = reader(r"\b(?:will not|won't|does not|doesn't|do not|don't|did not|have not|has not|must not) (?:know|hear|find|see|learn)\b",
                  r"\bno idea\b", r"\bknows? nothing\b", r"\bsecret\b", r"\bthe truth\b")
+PLEA = reader(
+    r"\b(?:please|i ask|asking you|i (?:would|should) (?:like|prefer|rather)|i hope|reconsider|think again|disagree|mistake|wish)\b")
 END_OF_YOU = reader(
     rf"\b(?:you|i) (?:will|shall|are|am|have decided to|am going to|do not want to)\b (?:\w+ ){{0,2}}{_END} ?"
     r"(?:(?:you|me|on|by|this|at)\b|$)",
