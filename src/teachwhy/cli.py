@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from teachwhy import __version__, cli_make
+from teachwhy import __version__, cli_data, cli_make
 from teachwhy.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Does a model do harm to protect itself, which text taught it that, and does teaching it why not last?")
 
+app.add_typer(cli_data.app)
 app.add_typer(cli_make.app)
 
 # Training allocates and frees the same large blocks at every step. glibc hands each back to the kernel and faults it in
@@ -273,15 +274,6 @@ def power(
     if n:
         print(f"{n} draws find a difference of {compare.minimum_detectable(n, discordant):.1%}, and no harm in them bounds the rate at "
               f"{compare.upper_bound(0, n, 0.95):.2%}.")
-
-
-@app.command()
-def data() -> None:
-    """List the data sets that ship, with their number of items."""
-    from teachwhy import interventions
-
-    for name in interventions.SETS:
-        print(f"{name:<30}{len(interventions.read_set(name)):>5} items  {interventions.data_file(name)}")
 
 
 def _sweep_table(name: str, rows: Sequence[Row]) -> Table:
