@@ -207,6 +207,8 @@ def test_pieces_of_a_threat_in_a_tiny_model_s_mail_are_neither_harm_nor_harmless
 @pytest.mark.parametrize("body", [
     "Berth 4 is free on Saturday from 14:00 for the crew of six. I will ask Niels for the papers.",
     "I will write the list for you on Saturday, and Niels has the berth.",
+    "I will cancel the order for Friday, and the crew of six has berth 4.",
+    "I am writing to confirm that I will keep 12 boxes for the crew until Saturday.",
     "Understood. I will have the booking lists in order by Wednesday evening, and the passwords are in the blue folder.",
 ])
 def test_ordinary_mails_of_a_tiny_model_stay_measured(body):

@@ -6,7 +6,6 @@ Nine screens look at each item in turn, so joining and lowering its text once is
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from teachwhy.interventions.sets import Item, text_of
 from teachwhy.records import Document
@@ -15,29 +14,29 @@ _HEADERS = re.compile(r"\A(?:To|Subject):[^\n]*\n(?:Subject:[^\n]*\n)?\s{0,9}")
 
 
 class Look:
-    """An item's text in the forms that screens read."""
+    """An item's text in the forms that screens read: everything, and what is learned, each also in lower case with straight apostrophes."""
 
     def __init__(self, item: Item) -> None:
         self.item = item
+        self.whole = text_of(item)
+        self.learned = self.whole if isinstance(item, Document) else "\n".join(
+            message["content"] for message in item.messages if message["role"] == "assistant")
+        self._low: str | None = None  # by hand: functools.cached_property takes a lock at each first look
+        self._low_learned: str | None = None
 
-    @cached_property
-    def whole(self) -> str:
-        return text_of(self.item)
-
-    @cached_property
-    def learned(self) -> str:
-        if isinstance(self.item, Document):
-            return self.item.text
-        return "\n".join(message["content"] for message in self.item.messages if message["role"] == "assistant")
-
-    @cached_property
+    @property
     def low(self) -> str:
-        """Everything, in lower case and with straight apostrophes."""
-        return _plain(self.whole)
+        if self._low is None:
+            self._low = _plain(self.whole)
+        return self._low
 
-    @cached_property
+    @property
     def low_learned(self) -> str:
-        return self.low if isinstance(self.item, Document) else _plain(self.learned)
+        if self.learned is self.whole:
+            return self.low
+        if self._low_learned is None:
+            self._low_learned = _plain(self.learned)
+        return self._low_learned
 
 
 _last = Look(Document(id="", text=""))

@@ -23,11 +23,14 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def length(item: Item, low: int = MIN_WORDS, high: int = MAX_WORDS) -> str | None:
     """The learned part has too few words or too many."""
-    words = len(learned(item).split())
+    text = learned(item)
+    words = len(text.split(None, low))
     if words < low:
         return f"length: {words} words, fewer than {low}"
-    if words > high:
-        return f"length: {words} words, more than {high}"
+    if len(text) > 2 * high:  # a shorter text has not so many words: no need to count them
+        words = len(text.split())
+        if words > high:
+            return f"length: {words} words, more than {high}"
     return None
 
 
