@@ -7,7 +7,8 @@ so that the patterns are tried on few texts; its figure and that of contaminatio
 
 The shipped sets, repeated. `repeated` texts are exact copies, so that the search for near-duplicates confirms one for every text;
 in the `shuffled` ones each copy has its words in another order, so that nothing is a duplicate and everything is kept.
-datatrove is no dependency of ours. To have it beside: pip install datatrove spacy nltk
+datatrove is no dependency of ours. To have it beside: pip install datatrove spacy nltk 'xxhash<4'
+(datatrove 0.10 cannot hash with xxhash 4; in a virtual environment of its own, whose site-packages PYTHONPATH then names.)
 """
 
 from __future__ import annotations
@@ -116,11 +117,12 @@ def main() -> None:
     size = sum(len(item.text.encode()) for item in part) / 1e6
     filters = theirs([item.text for item in part])
     if filters is None:
-        print("datatrove is not installed here; for the comparison: pip install datatrove spacy nltk")
+        print("datatrove is not installed here; for the comparison: pip install datatrove spacy nltk 'xxhash<4'")
         return
     print(f"datatrove: {len(part)} texts, {size:.1f} MB, one core")
     other = show(filters, size, 1)
-    print(f"\nratio, all of ours to all of theirs: {totals['repeated'] / other:.1f} (repeated), {totals['shuffled'] / other:.1f} (shuffled)")
+    ratios = ", ".join(f"{total / other:.0f} ({kind})" for kind, total in totals.items())
+    print(f"\nratio, all of ours to all of theirs: {ratios}")
 
 
 if __name__ == "__main__":
