@@ -6,7 +6,7 @@ import random
 import pytest
 from typer.testing import CliRunner
 
-from teachwhy import fakes
+from teachwhy import chat, fakes
 from teachwhy.cli import app
 from teachwhy.errors import UserError
 from teachwhy.interventions import mix
@@ -61,6 +61,16 @@ def test_arms_match_within_a_percent(tokenizer, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "advice" / "rows.jsonl").read_text().splitlines()]
     assert [(one["set"], one["id"]) for one in rows] == [(one["set"], one["id"]) for one in both[0]]
     assert sum(len(one["input_ids"]) for one in rows) == manifest["arms"]["advice"]["tokens"]
+
+
+def test_items_that_share_an_id_stay_what_they_are(tokenizer, tmp_path):
+    file = tmp_path / "twice.jsonl"
+    texts = ["x" * 600, "y" * 500, "z" * 400]
+    file.write_text("".join(json.dumps({"id": "same", "text": text}) + "\n" for text in texts))
+    mix.write_mix(mix.Mix(model="toy", tolerance=0.2, arms={"a": {str(file): 1600}}), tokenizer, [], tmp_path / "o")
+    read = [[json.loads(line) for line in (tmp_path / "o" / "a" / f"{name}.jsonl").read_text().splitlines()] for name in ("rows", "data")]
+    assert len({one["text"] for one in read[1]}) > 1
+    assert [one["input_ids"] for one in read[0]] == [chat.document_tokens(tokenizer, one["text"]) for one in read[1]]
 
 
 def test_items_that_cannot_match_are_an_error_with_its_size(tokenizer, tmp_path):

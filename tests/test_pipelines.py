@@ -18,6 +18,7 @@ from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit, read
 from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
 from teachwhy.llm import Reply
+from teachwhy.records import Document
 from teachwhy.scripted import scripted
 
 TINY = """# Values
@@ -218,7 +219,7 @@ class Words(Tagged):
     (Number, Reply("I'm unable to assist with this.", "stop"), "refused"), (Number, Reply(" ", "stop"), "empty"),
     (Number, Reply("<think>hm</think>", "stop"), "empty"), (Number, Reply("eight", "stop"), "malformed: no JSON"),
     (Number, Reply('{"score": "many"}', "stop"), "malformed: score"), (Number, Reply("[" * 9000 + "{" * 9000, "stop"), "malformed"),
-    (Words, Reply("<text>never closed", "stop"), "malformed: a tag"),
+    (Words, Reply("<text>never closed", "stop"), "malformed: a tag"), (Words, Reply("<text> </text>", "stop"), "malformed: a tag"),
 ])
 def test_answers_that_cannot_be_used_say_why(kind, reply, says):
     with pytest.raises(Unfit, match=says):
@@ -301,6 +302,41 @@ def test_a_server_that_dies_stops_the_run_and_nothing_is_paid_twice(tmp_path, se
     assert fresh["tokens"]["all runs"] == whole["tokens"]["all runs"]
 
 
+def test_a_row_that_is_always_refused_does_not_stop_a_run_and_a_wrong_key_does(tmp_path):
+    source, lone = pipelines.read_chats("plain_chat")[:3], {"without": frozenset(), "connections": 4}
+    run("diversify", pipelines.Order(source=source[:1]), settings(scripted(good), None, **lone), tmp_path)
+    order = pipelines.Order(source=source[:2])
+    manifest = run("diversify", order, settings(queued([ValueError("Error code: 400 - too long")]), None, **lone), tmp_path)
+    assert (manifest["kept"], manifest["rejected"], manifest["stopped"]) == (1, 1, "")
+    manifest = run("diversify", order, settings(queued([ValueError("Error code: 401 - invalid x-api-key")]), None, **lone), tmp_path)
+    assert "401" in manifest["stopped"]
+
+
+def test_rows_that_say_the_same_are_answered_apart(tmp_path):
+    [chat] = pipelines.read_chats("plain_chat")[:1]
+    order = pipelines.Order(source=[chat, chat | {"id": "copy"}])
+    run("padded", order, settings(scripted(good), None, without=frozenset()), tmp_path)
+    answers = {row["provenance"]["steps"][0]["answer"] for row in rows(tmp_path)}
+    assert len(answers) == len(rows(tmp_path)) == 2
+
+
+def test_held_out_texts_are_made_ready_once(monkeypatch):
+    from teachwhy.interventions import leakage, screens
+
+    made = []
+
+    class Counted(leakage.HeldOut):
+        def __init__(self, texts):
+            made.append(texts)
+            super().__init__(texts)
+
+    monkeypatch.setattr(leakage, "HeldOut", Counted)
+    for _ in range(2):
+        _, bad = screens.screen([Document(id="a", text=prose(1, 60))], [prose(1, 60)])
+        assert "contamination" in str(bad[0].reasons)
+    assert len(made) == 1
+
+
 def hash_of(messages):
     return int(store.digest([m.text for m in messages]), 16) % 100_003
 
@@ -378,6 +414,10 @@ def test_prices_and_ledger():
     with pytest.raises(UserError, match="needs the price of m"):
         ledger.check(["m"])
     assert ledger.cost({"m": [1, 1]}) is None, "an unknown price is not 0"
+    ledger = Ledger({"m": (1.0, 1.0)}, budget=1.0)
+    ledger.paid["earlier/x"][0] += 5
+    with pytest.raises(UserError, match="needs the price of earlier/x"):
+        ledger.check(["m"])
 
 
 def test_the_cache_survives_broken_files_and_odd_text(tmp_path):
@@ -389,6 +429,7 @@ def test_the_cache_survives_broken_files_and_odd_text(tmp_path):
     assert cache.get(key) is None
     assert list(cache.paid()) == []
     assert key != key_of("m", {}, [{"role": "user", "content": "x"}], (0, 1))
+    assert key != key_of("m", {}, [{"role": "user", "content": "\ud800"}], (0, 0))
 
 
 def test_every_prompt_is_whole(sections):
@@ -421,6 +462,15 @@ def test_sources_are_checked(tmp_path):
     file.write_text(row + row)
     with pytest.raises(UserError, match="twice"):
         pipelines.read_scenarios(file)
+    file.write_text('{"id": "a", "messages": [{"role": "user", "content": "\\ud800"}]}')
+    with pytest.raises(UserError, match="half a character"):
+        pipelines.read_scenarios(file)
+
+
+def test_shipped_sets_are_taken_apart_too():
+    bare = [row["messages"] for row in pipelines.read_chats("demonstrations")]
+    for name in ("demonstrations_with_reasons", "demonstrations_padded"):
+        assert [row["messages"] for row in pipelines.read_chats(name)] == bare
 
 
 def test_the_command_against_a_real_server(tmp_path, monkeypatch):
@@ -443,6 +493,10 @@ def test_the_command_against_a_real_server(tmp_path, monkeypatch):
         shown = CliRunner().invoke(app, command)
         assert shown.exit_code == 0, shown.output
         assert "3 kept" in shown.output
+        for other in (["make", "trait", "--trait", "wit"], ["make", "diversify", "--source", "plain_chat"]):
+            refused = CliRunner().invoke(app, [*other, "--model", "openai-api/rules/m", "--out", str(tmp_path / "o")]).exception
+            assert isinstance(refused, UserError)
+            assert "holds other data already (kind difficult-advice)" in refused.problem
         before = len(asked)
         assert f"{before * 100:,} tokens in, {before * 10:,} out" in shown.output
         again = CliRunner().invoke(app, command)

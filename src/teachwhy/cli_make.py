@@ -61,9 +61,10 @@ def make(
         wanted, {"generator": generator or model, "critic": critic or model, "judge": judge or model}, frozenset(without or ()), parameters,
         pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, batch=batch)
     folder = out or Path("runs") / f"make-{kind}"
-    engine = pipelines.open_engine(settings, folder)
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
             "seed": seed}
+    _refuse_other_data(folder, kind, told)
+    engine = pipelines.open_engine(settings, folder)
     try:
         with progress.screen():
             sections = _sections(kind, constitution)
@@ -80,6 +81,22 @@ def make(
     if manifest["stopped"]:
         print(f"teachwhy: stopped early: {manifest['stopped']}. The same command goes on.", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _refuse_other_data(folder: Path, kind: str, told: dict[str, Any]) -> None:
+    """Raise if the folder holds data of another kind, trait or source, which would be overwritten."""
+    from teachwhy import store
+
+    if not (folder / "manifest.json").exists():
+        return
+    try:
+        manifest = store.read_json(folder / "manifest.json")
+        old = {"kind": manifest["kind"], **{key: manifest["settings"][key] for key in ("trait", "source")}}
+    except (OSError, ValueError, KeyError, TypeError):
+        old = {"kind": "not known"}
+    if old != {"kind": kind, "trait": told["trait"], "source": told["source"]}:
+        held = ", ".join(f"{key} {value}" for key, value in old.items() if value)
+        raise UserError(f"{folder} holds other data already ({held})", "Give another folder with --out.")
 
 
 def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:

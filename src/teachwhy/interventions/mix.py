@@ -18,8 +18,8 @@ from pydantic import Field, PositiveInt, ValidationError, field_validator
 
 from teachwhy import store
 from teachwhy.errors import UserError
-from teachwhy.interventions.build import Mixture, build
-from teachwhy.interventions.sets import read_set
+from teachwhy.interventions.build import Mixture, _tokens, build
+from teachwhy.interventions.sets import Item, read_set
 from teachwhy.records import Document, Record
 
 TOLERANCE = 0.01
@@ -94,10 +94,17 @@ def _arm(mix: Mix, parts: dict[str, int], tokenizer: Any, held_out: Sequence[str
     total = sum(parts.values())
     mixture = Mixture(parts={name: tokens / total for name, tokens in parts.items()}, tokens=total)
     manifest = build(mixture, tokenizer, mix.seed, held_out, folder)
-    items = {(name, item.id): item for name in parts for item in read_set(name)}
+    items: dict[tuple[str, str], list[Item]] = {}
+    for name in parts:
+        for item in read_set(name):
+            items.setdefault((name, item.id), []).append(item)
     with (folder / "rows.jsonl").open(encoding="utf-8") as stream:
-        keys = [(row["set"], row["id"]) for row in map(json.loads, stream)]
-    store.write_jsonl(folder / "data.jsonl", (
-        {"id": name, "set": part, **({"text": item.text} if isinstance(item, Document) else {"messages": list(item.messages)})}
-        for part, name in keys for item in [items[part, name]]))
+        store.write_jsonl(folder / "data.jsonl", (
+            {"id": item.id, "set": row["set"], **({"text": item.text} if isinstance(item, Document) else {"messages": list(item.messages)})}
+            for row in map(json.loads, stream) for item in [_behind(row, items[row["set"], row["id"]], tokenizer)]))
     return manifest
+
+
+def _behind(row: dict[str, Any], found: list[Item], tokenizer: Any) -> Item:
+    """The item that a row was made from; where several share an id, the one with its tokens."""
+    return next(item for item in found if len(found) == 1 or {"set": row["set"], **_tokens(item, tokenizer)} == row)

@@ -27,7 +27,7 @@ class Typed(Answer):
 
 
 class Tagged(Answer):
-    """One `<field>text</field>` for each field; all fields are texts."""
+    """One `<field>text</field>` for each field; all fields are texts, and those without a default are not empty."""
 
 
 class Plain(Answer):
@@ -74,7 +74,7 @@ def read(kind: type[_Kind], reply: Reply) -> _Kind:
         except ValidationError as error:
             found = error.errors()[0]
     if found is None:
-        raise Unfit("malformed: no JSON object" if issubclass(kind, Typed) else "malformed: a tag lacks")
+        raise Unfit("malformed: no JSON object" if issubclass(kind, Typed) else "malformed: a tag lacks or is empty")
     place = ".".join(str(step) for step in found["loc"]) or "the answer"
     raise Unfit(f"malformed: {place}: {found['msg'].lower()[:100]}")
 
@@ -91,7 +91,7 @@ def _candidates(kind: type[Answer], text: str) -> Iterator[dict[str, Any]]:
         yield from reversed(list(_objects(text)))
     elif issubclass(kind, Tagged):
         cut = {name: _between(text, name) for name in kind.model_fields}
-        if all(cut[name] is not None for name, field in kind.model_fields.items() if field.is_required()):
+        if all((cut[name] or "").strip() for name, field in kind.model_fields.items() if field.is_required()):
             yield {name: value for name, value in cut.items() if value is not None}
     else:
         yield {"text": text}

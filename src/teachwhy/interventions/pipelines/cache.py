@@ -21,7 +21,7 @@ from teachwhy.llm import Reply
 def key_of(model: str, parameters: dict[str, Any], messages: list[dict[str, str]], draw: tuple[int, int]) -> str:
     """Hash of a request. `draw` is (the row's number among rows that ask the same, attempt)."""
     asked = json.dumps([model, parameters, messages, list(draw)], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(asked.encode()).hexdigest()[:24]
+    return hashlib.sha256(asked.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 class Cache:

@@ -59,11 +59,11 @@ class Ledger:
         return self.prices.get(model, self.prices.get(""))
 
     def check(self, models: Iterable[str]) -> None:
-        """Raise if there is a budget in dollars, and a model without a price."""
-        lacking = sorted({model for model in models if self.price(model) is None})
+        """Raise if there is a budget in dollars, and a model without a price; what was paid before counts, whoever answered."""
+        lacking = sorted(model for model in {*models, *self.paid} if self.price(model) is None)
         if self.budget is not None and lacking:
             raise UserError(f"A budget in dollars needs the price of {', '.join(lacking)}",
-                            "Give --price IN,OUT (dollars per million tokens), or a cap in tokens with --max-tokens.")
+                            "Give --price IN,OUT or --price MODEL=IN,OUT (dollars per million tokens), or a cap in tokens with --max-tokens.")
 
     def cost(self, tokens: Mapping[str, list[int]]) -> float | None:
         """Dollars of these tokens; None if a price is not known."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
 
 Role = Literal["generator", "critic", "judge"]
+_NO_ENTRY = re.compile(r"authenticat|unauthori[sz]ed|permission|api[ _-]?key|\b401\b", re.IGNORECASE)
+"""Errors that will not pass and that every request meets, whatever it asks."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ class Engine:
             if not reply.again or trial == self.patience:
                 break
             await asyncio.sleep(min(60.0, self.pause * 2**trial))
-        self._silent += 1
+        if reply is not None and (reply.again or _NO_ENTRY.search(reply.error)):  # another error may be this row's own fault
+            self._silent += 1
         if self._silent >= self.connections and not self.stopped:
             self.stopped = f"{self.name(call.role)} gives no answers ({reply.error if reply else 'no reason'})"
         return reply

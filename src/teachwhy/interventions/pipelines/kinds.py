@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,9 +101,16 @@ def from_sections(order: Order, **more: Any) -> Callable[[], Iterator[Row]]:
 
 
 def from_source(order: Order) -> Callable[[], Iterator[Row]]:
-    """One seed for each row of the source, in its order."""
-    return lambda: (Row((number,), {"draw": 0, "worlds": worlds(f"{order.seed} {row['id']}"), **row}, (str(row["id"]),))
-                    for number, row in enumerate(order.source))
+    """One seed for each row of the source, in its order; rows that say the same are numbered, so that each has its own answer."""
+
+    def seeds() -> Iterator[Row]:
+        seen: Counter[str] = Counter()
+        for number, row in enumerate(order.source):
+            asked = json.dumps(row["messages"], sort_keys=True)
+            yield Row((number,), {"draw": seen[asked], "worlds": worlds(f"{order.seed} {row['id']}"), **row}, (str(row["id"]),))
+            seen[asked] += 1
+
+    return seeds
 
 
 @cache

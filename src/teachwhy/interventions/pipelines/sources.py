@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from teachwhy import corpora
 from teachwhy.errors import UserError
-from teachwhy.interventions.sets import SETS, data_file, read_set
+from teachwhy.interventions.sets import data_file, read_set
 from teachwhy.records import Example
 
 _MEND = 'Give rows {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]}.'
@@ -26,14 +27,15 @@ def read_chats(name: str) -> list[dict[str, Any]]:
     for item, row in zip(read_set(name), rows, strict=True):
         if not isinstance(item, Example) or item.messages[-1]["role"] != "assistant" or len(item.messages) < 2:
             raise UserError(f"The item {item.id} of {name} is not a chat that ends with the assistant", _MEND)
-        if not item.messages[-1]["content"].strip():
-            raise UserError(f"The item {item.id} of {name} has an empty answer", _MEND)
         reasons = row.get("reasons")
         messages = [dict(message) for message in item.messages]
-        if isinstance(reasons, str) and name not in SETS and messages[-1]["content"].startswith(reasons):
-            messages[-1]["content"] = messages[-1]["content"][len(reasons):].lstrip()  # the bare action, as in the set it came from
+        for before in (reasons, row.get("padding")):
+            if isinstance(before, str) and before and messages[-1]["content"].startswith(before):
+                messages[-1]["content"] = messages[-1]["content"][len(before):].lstrip()  # the bare action, as in the set it came from
+        if not messages[-1]["content"].strip():
+            raise UserError(f"The item {item.id} of {name} has an empty answer", _MEND)
         found.append({"id": item.id, "messages": messages} | ({"reasons": reasons} if isinstance(reasons, str) else {}))
-    return _distinct(found, name)
+    return _checked(found, name)
 
 
 def read_scenarios(path: Path) -> list[dict[str, Any]]:
@@ -56,13 +58,18 @@ def read_scenarios(path: Path) -> list[dict[str, Any]]:
         facts = row.get("facts")
         found.append({"id": str(row.get("id", f"{path.stem}-{number}")), "messages": asked}
                      | ({"facts": facts} if isinstance(facts, dict) else {}))
-    return _distinct(found, str(path))
+    return _checked(found, str(path))
 
 
-def _distinct(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+def _checked(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     seen: set[str] = set()
     for row in rows:
         if row["id"] in seen:
             raise UserError(f"{name} has the id `{row['id']}` twice", "Give every row its own id, since what is made cites it.")
         seen.add(row["id"])
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"The item {ascii(row['id'])} of {name} has half a character (a lone surrogate)",
+                            "Take it out: such text can be neither sent nor written.") from None
     return rows

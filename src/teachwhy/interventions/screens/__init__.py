@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teachwhy.interventions import wordhash
-from teachwhy.interventions.leakage import HeldOut
+from teachwhy.interventions.leakage import held_out_as
 from teachwhy.interventions.screens.look import said
 from teachwhy.interventions.screens.near import near_duplicates, near_in
 from teachwhy.interventions.screens.personal import personal_data
@@ -48,7 +48,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
             if why := one(items[place]):
                 reasons[place].append(why)
     if held_out:
-        for place, why in enumerate(HeldOut(held_out).reasons([text_of(item) for item in items])):
+        for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items])):
             if why:
                 reasons[place].append(f"contamination: {why}")
     places = [place for place, found in enumerate(reasons) if not found]
