@@ -467,6 +467,16 @@ def test_sources_are_checked(tmp_path):
         pipelines.read_scenarios(file)
 
 
+def test_another_trait_or_source_needs_another_folder(tmp_path):
+    for kind, key, old, new in (("trait", "trait", "wit", "curiosity"), ("padded", "source", "demonstrations", "plain_chat")):
+        store.write_json(tmp_path / "manifest.json", {"kind": kind, "settings": {"trait": "", "source": None} | {key: old}})
+        command = ["make", kind, f"--{key}", new, "--model", "none/m", "--out", str(tmp_path)]
+        refused = CliRunner().invoke(app, command).exception
+        assert isinstance(refused, UserError)
+        assert f"({'kind ' + kind}, {key} {old})" in refused.problem
+        assert "--out" in refused.mend
+
+
 def test_shipped_sets_are_taken_apart_too():
     bare = [row["messages"] for row in pipelines.read_chats("demonstrations")]
     for name in ("demonstrations_with_reasons", "demonstrations_padded"):

@@ -63,7 +63,7 @@ class Ledger:
         lacking = sorted(model for model in {*models, *self.paid} if self.price(model) is None)
         if self.budget is not None and lacking:
             raise UserError(f"A budget in dollars needs the price of {', '.join(lacking)}",
-                            "Give --price IN,OUT or --price MODEL=IN,OUT (dollars per million tokens), or a cap in tokens with --max-tokens.")
+                            "Give --price IN,OUT or MODEL=IN,OUT (dollars per million tokens), or a cap in tokens with --max-tokens.")
 
     def cost(self, tokens: Mapping[str, list[int]]) -> float | None:
         """Dollars of these tokens; None if a price is not known."""

@@ -70,6 +70,6 @@ def _checked(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise UserError(f"The item {ascii(row['id'])} of {name} has half a character (a lone surrogate)",
+            raise UserError(f"The item {row['id']!a} of {name} has half a character (a lone surrogate)",
                             "Take it out: such text can be neither sent nor written.") from None
     return rows
