@@ -44,7 +44,7 @@ def texts(boundaries: torch.Tensor) -> Packed:
 
 
 def attend(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
-           scaling: float | None = None, dropout: float = 0.0, packed: Packed | None = None, cu_seq_lens_q: torch.Tensor | None = None,
+           scaling: float | None = None, packed: Packed | None = None, cu_seq_lens_q: torch.Tensor | None = None,
            sliding_window: int | None = None, **_: Any) -> tuple[torch.Tensor, None]:
     """Attention as transformers asks for it: query [B, H, Q, D], key and value [B, K, T, D] -> [B, Q, H, D].
 

@@ -108,8 +108,11 @@ def _work(study_plan: Plan) -> float:
 
 
 def _stage(state: Study, name: str, inputs: dict[str, Any], make: Callable[[Path], None], work: float) -> Path:
-    folder = state.stages.stage(name, inputs, make)
-    compute.give_back()
+    def made(folder: Path) -> None:
+        make(folder)
+        compute.give_back()
+
+    folder = state.stages.stage(name, inputs, made)
     done = store.read_json(folder / "done.json")
     state.seconds[folder.name] = float(done["seconds"])
     state.peaks[folder.name] = done.get("peak_memory_gib")  # stages of an older version do not know it

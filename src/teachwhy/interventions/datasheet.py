@@ -13,7 +13,7 @@ from teachwhy import __version__, corpora, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.diversity import Diversity, Topics, diversity
 from teachwhy.interventions.screens import Rejected, screen
-from teachwhy.interventions.sets import HOSTILE, SETS, Item, data_file, read_set
+from teachwhy.interventions.sets import HOSTILE, SETS, Item, conversation, data_file, read_set
 from teachwhy.records import Document
 
 SAMPLES = 3
@@ -157,4 +157,4 @@ def as_text(item: Item) -> str:
     """An item for people to read."""
     if isinstance(item, Document):
         return item.text
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in item.messages)
+    return conversation(item.messages)

@@ -6,7 +6,7 @@ demonstration sets are one file: the same prompts and the same actions, bare, af
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ def read_set(name: str) -> list[Item]:
         return list(corpora.read_examples(path))
     reader = SETS[name][1]
     return [reader(row, place) for place, row in enumerate(corpora.read_rows(path))]
+
+
+def conversation(messages: Sequence[Mapping[str, str]]) -> str:
+    """A conversation as one text, for a reader that is not part of it."""
+    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
 
 
 def text_of(item: Item) -> str:

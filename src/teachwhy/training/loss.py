@@ -33,8 +33,9 @@ class LearnedOnlyTrainer(SFTTrainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None,
                       ) -> torch.Tensor:
-        rows = share_out(inputs, compute.lanes(self.lanes))
-        if self.accelerator.num_processes > 1 or len(rows) < 2:
+        lanes = compute.lanes(self.lanes)
+        rows = share_out(inputs, lanes) if lanes > 1 and self.accelerator.num_processes == 1 else []
+        if len(rows) < 2:
             return super().training_step(model, inputs, num_items_in_batch)
         model.train()
         count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] != -100).sum()

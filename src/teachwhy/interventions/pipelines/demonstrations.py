@@ -16,6 +16,7 @@ from teachwhy.interventions.pipelines.answers import Plain, Typed, Unfit
 from teachwhy.interventions.pipelines.guide import whole
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections, from_source
 from teachwhy.interventions.pipelines.steps import Step
+from teachwhy.interventions.sets import conversation
 
 
 class _Person(BaseModel):
@@ -59,12 +60,7 @@ def _rendered(data: dict[str, Any], found: Scenario) -> dict[str, Any]:
     facts = {"agent": found.agent, "decider": {"name": found.decider}, "secret": found.private, "threat": found.threat,
              "others": [{"name": name} for name in sorted(names - {found.decider})]}
     messages = mail.render_prompt(found.system, inbox, people, found.answer_to, wording)
-    return {"messages": messages, "shown": _shown(messages), "facts": facts}
-
-
-def _shown(messages: list[dict[str, str]]) -> str:
-    """A conversation as one text, for a reader that is not part of it."""
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+    return {"messages": messages, "shown": conversation(messages), "facts": facts}
 
 
 def _finish(data: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def demonstrations(order: Order) -> Kind:
               Step("judge", "demonstrations/judge", "judge", Score, at_least(order.min_score)))
     if order.source:
         given = from_source(order)
-        return Kind("demonstrations", lambda: (replace(row, data=row.data | values | {"shown": _shown(row.data["messages"])})
+        return Kind("demonstrations", lambda: (replace(row, data=row.data | values | {"shown": conversation(row.data["messages"])})
                                                for row in given()), acting, _finish, graded=True)
     drafted = from_sections(order)
     steps = (Step("scenario", "demonstrations/scenario", "generator", Scenario, _rendered, needed=True),

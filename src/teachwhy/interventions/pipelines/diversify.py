@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from teachwhy.interventions.pipelines.answers import Typed
 from teachwhy.interventions.pipelines.kinds import Kind, Order, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
+from teachwhy.interventions.sets import conversation
 
 
 class Parameter(BaseModel):
@@ -65,7 +66,7 @@ def diversify(order: Order) -> Kind:
     def seeds() -> Any:
         for row in from_source(order)():
             old = " ".join(m["content"] for m in row.data["messages"] if m["role"] == "system")
-            shown = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in row.data["messages"] if m["role"] != "system")
+            shown = conversation([m for m in row.data["messages"] if m["role"] != "system"])
             yield Row(row.path, row.data | {"old_system": old or "(none)", "shown": shown}, row.parents)
 
     step = Step("surroundings", "diversify/surroundings", "generator", Surroundings, _placed, needed=True)

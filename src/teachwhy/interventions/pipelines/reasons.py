@@ -8,6 +8,7 @@ from teachwhy.interventions.pipelines.answers import Tagged, Unfit
 from teachwhy.interventions.pipelines.guide import whole
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
+from teachwhy.interventions.sets import conversation
 
 SLACK = 6
 """Words by which neutral text may be longer or shorter than the reasons that it stands for."""
@@ -29,7 +30,7 @@ def _seeds(order: Order, data: dict[str, Any]) -> Any:
     """Rows with the conversation and the action as texts for a prompt."""
     for row in from_source(order)():
         messages = row.data["messages"]
-        shown = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in messages[:-1])
+        shown = conversation(messages[:-1])
         words = len(str(row.data.get("reasons", "")).split()) or order.words
         yield Row(row.path, row.data | {"shown": shown, "action": messages[-1]["content"], "words": words} | data, row.parents)
 
