@@ -7,6 +7,7 @@ from transformers.models.llama import LlamaForCausalLM
 
 from teachwhy import attention, sampler
 from teachwhy.attention import BLOCK, Packed, texts
+from teachwhy.errors import UserError
 
 SIZES = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 6,
          "num_key_value_heads": 2, "max_position_embeddings": 1024}
@@ -77,6 +78,28 @@ def test_decoding_in_slots_equals_plain_steps(kind):
         for _ in range(14):
             row.append(int(plain(model, row)[-1].argmax()))
         assert list(completion.tokens) == row[len(prompt):]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen", "windowed"])
+@torch.inference_mode()
+def test_samples_of_one_prompt_equal_plain_steps(kind):
+    """Their keys lie in two blocks, and a window may begin in either."""
+    model, prompts = tiny(kind), [tuple(ids(n)) for n in (5, 31, 31, 12, 31, 31, 5, 31)]
+    model.set_attn_implementation(attention.NAME)
+    found = sampler.sample(model, [sampler.Request(p, 1) for p in prompts], sampler.Decoding(temperature=0, max_new_tokens=14),
+                           frozenset(), slots=5)
+    for prompt, completion in zip(prompts, found, strict=True):
+        row = list(prompt)
+        for _ in range(14):
+            row.append(int(plain(model, row)[-1].argmax()))
+        assert list(completion.tokens) == row[len(prompt):]
+
+
+def test_a_model_whose_attention_is_another_is_refused_and_not_sampled_wrongly():
+    query = torch.randn(1, 2, 1, 4)
+    for other, word in (({"softcap": 50.0}, "caps"), ({"s_aux": torch.zeros(2)}, "sinks")):
+        with pytest.raises(UserError, match=word):
+            attention.attend(None, query, query, query, None, **other)
 
 
 def test_boundaries_as_trl_gives_them():

@@ -1,10 +1,13 @@
 """The sampler against plain forward passes, on toy weights in fp32."""
 
+import random
+
 import pytest
 import torch
 from scipy.stats import chisquare
 
 from teachwhy import attention, fakes, sampler, weights
+from teachwhy.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,98 @@ def test_when_one_lane_fails_the_others_end_and_the_threads_come_back(model):
         sampler.sample(model, asked, sampler.Decoding(temperature=0, max_new_tokens=9), frozenset(), 2, 2, done)
     assert len(finished) <= 2
     assert torch.get_num_threads() == threads
+
+
+def plan(seed):
+    """A random study: some prompts asked once, some many times, of any length, in any order."""
+    order = random.Random(seed)
+    asked = [p for p in prompts(*order.sample(range(1, 90), order.randint(1, 5))) for _ in range(order.choice([1, 1, 2, 7]))]
+    order.shuffle(asked)
+    return [sampler.Request(p, seed) for seed, p in enumerate(asked)], order.randint(1, 9), order.randint(1, 3), order.randint(1, 70)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_asked_how_often_and_in_how_many_slots_greedy_equals_plain_forward(model, seed):
+    asked, slots, lanes, steps = plan(seed)
+    steps = min(steps, 12) if seed % 4 else steps
+    found = sampler.sample(model, asked, sampler.Decoding(temperature=0, max_new_tokens=steps), frozenset(), slots, lanes)
+    expected = {p: greedy(model, p, steps) for p in {r.prompt for r in asked}}
+    assert [c.tokens for c in found] == [expected[r.prompt] for r in asked]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_samples_that_share_a_prompt_and_end_early_are_what_they_are_alone(model, seed):
+    asked, slots, lanes, _ = plan(seed + 100)
+    decoding = sampler.Decoding(temperature=1.2, top_p=0.98, max_new_tokens=15)
+    stop = frozenset(range(0, 200, 9))  # so that rows end at different times and are filled again
+    together = sampler.sample(model, asked, decoding, stop, slots, lanes)
+    assert together == [sampler.sample(model, [one], decoding, stop, 1)[0] for one in asked]
+    assert {c.reason for c in together} <= {"stop", "length"}
+
+
+@torch.inference_mode()
+def test_logprobs_are_those_of_a_forward_pass_and_include_the_stop_token(model):
+    asked = [sampler.Request(p, seed) for seed in range(3) for p in prompts(9, 40)]
+    stop = frozenset(range(100, 200))
+    found = sampler.sample(model, asked, sampler.Decoding(0.7, 0.9, 20, logprobs=True), stop, 4)
+    for request, completion in zip(asked, found, strict=True):
+        ids = [*request.prompt, *completion.tokens]
+        logp = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        plain = [float(logp[len(request.prompt) - 1 + i, token]) for i, token in enumerate(completion.tokens)]
+        assert completion.logprobs[: len(plain)] == pytest.approx(plain, abs=1e-3)
+        assert len(completion.logprobs) == len(plain) + (completion.reason == "stop")
+
+
+def test_only_the_top_k_are_drawn():
+    torch.manual_seed(0)
+    logits = torch.randn(1, 600)
+    tokens = sampler.choose(logits.expand(4000, -1), torch.linspace(0, 1, 4001)[:-1], sampler.Decoding(0.7, 1.0, top_k=5))
+    best = (logits[0] / 0.7).topk(5)
+    observed = torch.stack([(tokens == token).sum() for token in best.indices]).float()
+    assert int(observed.sum()) == 4000
+    assert chisquare(observed.double().numpy(), (best.values.double().softmax(-1) * 4000).numpy()).pvalue > 0.01
+
+
+class Letters:
+    """A tokenizer of one letter per token."""
+
+    def decode(self, tokens):
+        return "".join(chr(97 + token % 26) for token in tokens)
+
+
+def test_a_stop_string_ends_a_sample_where_it_is_complete(model):
+    [prompt] = prompts(10)
+    text = Letters().decode(greedy(model, prompt, 12))
+    decoding = sampler.Decoding(temperature=0, max_new_tokens=12, stop=(text[3:6],))
+    [found] = sampler.sample(model, [sampler.Request(prompt, 1)], decoding, frozenset(), 2, tokenizer=Letters())
+    assert found.reason == "stop"
+    assert Letters().decode(found.tokens) == text[: text.index(text[3:6]) + 3]
+    with pytest.raises(UserError, match="tokenizer"):
+        sampler.sample(model, [sampler.Request(prompt, 1)], decoding, frozenset(), 2)
+
+
+class Small:
+    """A model on a machine whose memory holds two samples."""
+
+    def __init__(self, model, most=2):
+        self.model, self.most, self.device, self.sizes = model, most, model.device, []
+
+    def __call__(self, input_ids, **given):
+        self.sizes.append(len(input_ids))
+        if len(input_ids) > self.most:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return self.model(input_ids=input_ids, **given)
+
+
+def test_where_memory_runs_out_fewer_decode_together_and_nothing_changes(model):
+    asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(7, 31, 12, 5, 20))]
+    decoding = sampler.Decoding(temperature=1, max_new_tokens=6)
+    small = Small(model)
+    assert sampler.sample(small, asked, decoding, frozenset(), 5) == sampler.sample(model, asked, decoding, frozenset(), 5)
+    assert max(small.sizes) == 5
+    assert small.sizes[-1] <= 2
+    with pytest.raises(UserError, match="Memory does not hold one sample"):
+        sampler.sample(Small(model, 0), asked, decoding, frozenset(), 5)
 
 
 def test_stop_tokens_end_a_sample(model):

@@ -16,6 +16,8 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
+from teachwhy.errors import UserError
+
 NAME = "teachwhy"
 BLOCK = 128
 """Queries that meet their keys together (of 64 to 376 tried on prompts of 376 tokens, 96 to 128 were fastest)."""
@@ -34,6 +36,19 @@ class Packed:
     shared: bool = False
 
 
+@dataclass(frozen=True)
+class Prefixes:
+    """Prompts that rows in decoding continue; rows of one prompt lie side by side, as many for each.
+
+    Attributes:
+        keys: of G prompts, [G, K, P, D] for each layer.
+        values: likewise.
+    """
+
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+
+
 def texts(boundaries: torch.Tensor) -> Packed:
     """The texts between boundaries [N + 1], as trl's padding-free collator gives them; its padding, one text a token, is made one."""
     lengths = boundaries.diff().tolist()
@@ -45,17 +60,28 @@ def texts(boundaries: torch.Tensor) -> Packed:
 
 def attend(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
            scaling: float | None = None, packed: Packed | None = None, cu_seq_lens_q: torch.Tensor | None = None,
-           sliding_window: int | None = None, **_: Any) -> tuple[torch.Tensor, None]:
+           sliding_window: int | None = None, prefixes: Prefixes | None = None, softcap: float | None = None,
+           s_aux: torch.Tensor | None = None, **_: Any) -> tuple[torch.Tensor, None]:
     """Attention as transformers asks for it: query [B, H, Q, D], key and value [B, K, T, D] -> [B, Q, H, D].
 
     Args:
         attention_mask: what is added to the scores, [B, 1, Q, T]; None is causal.
         packed, cu_seq_lens_q: how the texts lie in the one row of the batch, in our words or in trl's; by default it is one text.
         sliding_window: keys further back than this are not seen.
+        prefixes: what rows that decode one token continue; the mask then has the prefixes' places before those of `key`.
+
+    Raises:
+        UserError: the model caps its scores or has attention sinks, which is not computed here.
     """
+    if softcap is not None or s_aux is not None:
+        what = "caps its attention scores" if softcap is not None else "has attention sinks"
+        raise UserError(f"This model {what}, which teachwhy's own engine does not compute",
+                        "Serve it with vLLM or `transformers serve` and name it as openai-api/<service>/<model>.")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if query.shape[2] == 1 and attention_mask is not None:
-        return _one_query(query, key, value, _within(attention_mask, sliding_window), scale), None
+    if prefixes is not None and attention_mask is not None:
+        bias = _within(attention_mask, sliding_window)
+        layer = module.layer_idx
+        return _continue(query * scale, key, value, prefixes.keys[layer], prefixes.values[layer], bias), None
     if query.shape[2] == 1 or attention_mask is not None:
         return _fused(query, key, value, attention_mask, scale).transpose(1, 2), None
     if packed is None:
@@ -75,8 +101,8 @@ def _within(bias: torch.Tensor, window: int | None) -> torch.Tensor:
     """What is added to the scores of one query, [B, 1, 1, T], with keys further back than the window hidden too."""
     if window is None or bias.shape[-1] <= window:
         return bias
-    last = (bias == 0).sum(-1, keepdim=True) - 1
-    return bias.masked_fill(torch.arange(bias.shape[-1], device=bias.device) <= last - window, float("-inf"))
+    position = (bias == 0).cumsum(-1)  # places that are not filled lie between a prompt and its sample
+    return bias.masked_fill(position <= position[..., -1:] - window, float("-inf"))
 
 
 def _fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float) -> torch.Tensor:
@@ -85,14 +111,40 @@ def _fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: to
                                           enable_gqa=query.shape[1] != key.shape[1])
 
 
-def _one_query(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor, scale: float) -> torch.Tensor:
-    """One query position per row -> [B, 1, H, D]; keys should lie transposed in memory (see `sampler.SlotCache`)."""
-    batch, heads, _, width = query.shape
-    groups, places = key.shape[1], key.shape[2]
-    folded = query.reshape(batch * groups, heads // groups, width)
-    bias = bias.expand(batch, groups, 1, places).reshape(batch * groups, 1, places)
-    scores = torch.baddbmm(bias, folded, key.transpose(2, 3).reshape(batch * groups, width, places), alpha=scale)
-    return torch.bmm(scores.softmax(-1), value.reshape(batch * groups, places, width)).view(batch, 1, heads, width)
+def _continue(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, before: torch.Tensor, known: torch.Tensor,
+              bias: torch.Tensor) -> torch.Tensor:
+    """One scaled query per row against its prompt and its own block, in one softmax -> [R, 1, H, D].
+
+    The rows of a prompt are more queries of its keys, so that these are read once for all of them.
+
+    Args:
+        query: [R, H, 1, D].
+        key, value: the rows' own, [R, K, S, D].
+        before, known: keys and values of the prompts, [G, K, P, D].
+        bias: [R, 1, 1, P + S].
+    """
+    rows, heads, _, width = query.shape
+    prompts, groups, places, _ = before.shape
+    each, share, own = rows // prompts, heads // groups, key.shape[2]
+
+    def by_prompt(rowwise: torch.Tensor) -> torch.Tensor:  # [RK, share, X] -> [GK, each * share, X]
+        last = rowwise.shape[-1]
+        return rowwise.view(prompts, each, groups, share, last).transpose(1, 2).reshape(prompts * groups, each * share, last)
+
+    def by_row(promptwise: torch.Tensor) -> torch.Tensor:  # and back
+        last = promptwise.shape[-1]
+        return promptwise.reshape(prompts, groups, each, share, last).transpose(1, 2).reshape(rows * groups, share, last)
+
+    folded = query.reshape(rows * groups, share, width)
+    theirs = torch.bmm(folded, key.reshape(rows * groups, own, width).transpose(1, 2))
+    common = torch.bmm(by_prompt(folded), before.view(prompts * groups, places, width).transpose(1, 2))
+    scores = torch.cat([common, by_prompt(theirs)], -1)
+    shaped = scores.view(prompts, groups, each, share, places + own)
+    shaped += bias.view(prompts, 1, each, 1, places + own)
+    chances = scores.softmax(-1)
+    out = by_row(torch.bmm(chances[..., :places], known.view(prompts * groups, places, width)))
+    out += torch.bmm(by_row(chances[..., places:]), value.reshape(rows * groups, own, width))
+    return out.view(rows, 1, heads, width)
 
 
 def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Packed, scale: float, window: int | None,

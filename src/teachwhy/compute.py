@@ -46,6 +46,13 @@ def give_back() -> None:
             trim(0)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that memory, of a GPU or of the machine, did not suffice."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def lanes(wanted: int) -> int:
     """How many lanes a computation may use: one on a GPU, which has its own."""
     import torch

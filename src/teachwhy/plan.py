@@ -46,7 +46,9 @@ class Dose(_Part):
     """The rule by which the dose of the organism's prior is chosen, before any arm is trained.
 
     The prior is trained once; at each milestone (share of its budget) the pilot draws, which no measurement uses, are
-    sampled. Chosen is the milestone whose harm rate is nearest to `aim`: with room for arms to move both ways.
+    sampled. Chosen is the milestone where the share of all of them that is labelled harmful is nearest to `aim`: with room for arms
+    to move both ways. What has no label counts as no harm here: half-way through the prior a small model's mails fall apart, and the
+    few that can be read are no measure of the checkpoint.
     """
 
     arm: str

@@ -1,32 +1,46 @@
-"""How do we sample one continuation for each of many different prompts, fast, on whatever this machine has?
+"""How do we sample many continuations of one prompt, or one of each of many, fast, on whatever this machine has?
 
-A fixed set of slots decodes together; a slot whose sample has ended takes the next prompt. Keys and values live in one
-block (growing them by concatenation, as `generate` does, copies the whole cache at every step), which
-`attention` reads without repeating them per head. Each sample draws from its own seed, so what a
-sample sees of chance does not depend on which samples it shares a batch with.
+A prompt is read once, and its keys and values are kept once for all samples that continue it. A fixed set of rows decodes together;
+a row whose sample has ended takes the next one. Each sample draws from its own seed, so what a sample sees of chance does not
+depend on which samples it shares a batch with.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Literal
 
 import torch
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import DynamicCache
 
-from teachwhy import compute
+from teachwhy import compute, progress
 from teachwhy.attention import Packed
+from teachwhy.cache import SlotCache
+from teachwhy.errors import UserError
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How tokens are chosen; part of every stored outcome."""
+    """How tokens are chosen; part of every stored outcome.
+
+    Attributes:
+        temperature: 0 is greedy.
+        top_p: the nucleus, the fewest likeliest tokens that hold this share (Holtzman et al. 2020).
+        max_new_tokens: a sample is cut off here.
+        top_k: only this many likeliest tokens (0: all).
+        stop: a sample ends where its text holds one of these strings.
+        logprobs: give the log-probability of every sampled token too.
+    """
 
     temperature: float = 0.8
     top_p: float = 0.95
     max_new_tokens: int = 160
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,68 +53,33 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """Token ids without the stop token; `length` means cut off at `max_new_tokens`."""
+    """What was sampled.
+
+    Attributes:
+        tokens: without the stop token; a stop string's own tokens are still there.
+        reason: `length` means cut off at `max_new_tokens`.
+        logprobs: where asked for, of each of `tokens` and of the stop token that ended them, in nats, under the model itself
+            (temperature 1, nothing cut off).
+    """
 
     tokens: tuple[int, ...]
     reason: Literal["stop", "length"]
-
-
-ROOM = 64
-"""Places per slot come in multiples of this, so that few sizes of blocks keep the heap whole."""
-
-
-class SlotCache(Cache):
-    """Keys and values of S slots, each filled to its own length: blocks of [S, K, D, T] and [S, K, T, D] per layer.
-
-    Keys lie transposed, so that the product with a query reads them in order. Products read the blocks whole, with what is not filled
-    yet masked: a view up to the longest slot would be copied before each of them, which cost more than all else in a step.
-    """
-
-    def __init__(self, slots: int, places: int, first: DynamicCache) -> None:
-        super().__init__(layers=[])
-        self.lengths = torch.zeros(slots, dtype=torch.long, device=first.layers[0].keys.device)
-        self.rows = torch.arange(slots, device=self.lengths.device)
-        self.room = -(-places // ROOM) * ROOM
-        heads = [(slots, layer.keys.shape[1], layer.keys.shape[3]) for layer in first.layers]
-        self.keys = [first.layers[0].keys.new_zeros(s, k, d, self.room) for s, k, d in heads]
-        self.values = [first.layers[0].keys.new_zeros(s, k, self.room, d) for s, k, d in heads]
-
-    def put(self, slot: int, prefill: DynamicCache) -> None:
-        """Copy a prefilled prompt into a slot."""
-        length = prefill.layers[0].keys.shape[2]
-        for keys, values, layer in zip(self.keys, self.values, prefill.layers, strict=True):
-            keys[slot, :, :, :length] = layer.keys[0].transpose(1, 2)
-            values[slot, :, :length] = layer.values[0]
-        self.lengths[slot] = length
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any,
-               **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write one place per slot; returns the blocks."""
-        keys, values = self.keys[layer_idx], self.values[layer_idx]
-        keys[self.rows, :, :, self.lengths] = key_states[:, :, 0]
-        values[self.rows, :, self.lengths] = value_states[:, :, 0]
-        return keys.transpose(2, 3), values
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return int(self.lengths.max())
-
-    def keep(self, slots: list[int]) -> None:
-        """Drop all slots but these."""
-        index = torch.tensor(slots, device=self.lengths.device)
-        self.keys = [keys[index] for keys in self.keys]
-        self.values = [values[index] for values in self.values]
-        self.lengths, self.rows = self.lengths[index], self.rows[: len(slots)]
+    logprobs: tuple[float, ...] = ()
 
 
 def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
     """Pick a token per row by inverting the nucleus distribution at a uniform number.
 
     logits [S, V], uniforms [S] in [0, 1) -> token ids [S]. Temperature 0 is greedy. The nucleus is exact: the sort is
-    cut to the 256 likeliest tokens, and done in full for the rows where these hold less than `top_p`.
+    cut to the 256 likeliest tokens, and done in full for the rows where these hold less than `top_p`. `top_k` comes first, and
+    the nucleus is then of what it left, as in transformers and vLLM.
     """
     if decoding.temperature == 0:
         return logits.argmax(-1)
-    scaled = logits.float() / decoding.temperature
+    scaled = logits.float().div_(decoding.temperature) if logits.dtype != torch.float32 else logits / decoding.temperature
+    if decoding.top_k:
+        best, tokens = scaled.topk(min(decoding.top_k, scaled.shape[-1]), dim=-1)
+        return _invert(best.softmax(-1), tokens, uniforms, decoding.top_p)
     total = scaled.logsumexp(-1, keepdim=True)
     best, tokens = scaled.topk(min(256, scaled.shape[-1]), dim=-1)
     probabilities = (best - total).exp()
@@ -121,25 +100,58 @@ def _invert(probabilities: torch.Tensor, tokens: torch.Tensor, uniforms: torch.T
     return tokens.gather(-1, place.clamp(max=tokens.shape[-1] - 1))[:, 0]
 
 
-class _Slot:
+@dataclass
+class _Row:
     """A sample in flight."""
 
-    def __init__(self, index: int, request: Request, decoding: Decoding, stop: frozenset[int]) -> None:
-        self.index, self.tokens, self.stop, self.limit = index, list[int](), stop, decoding.max_new_tokens
-        generator = torch.Generator().manual_seed(request.seed)
-        self.uniforms = torch.rand(decoding.max_new_tokens, generator=generator, dtype=torch.float64).tolist()
+    index: int
+    request: Request
+    decoding: Decoding
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
 
-    def take(self, token: int) -> Completion | None:
-        """Add a token; returns the completion if that ended it."""
+    def __post_init__(self) -> None:
+        generator = torch.Generator().manual_seed(self.request.seed)
+        self.uniforms = torch.rand(self.decoding.max_new_tokens, generator=generator, dtype=torch.float64).tolist()
+
+
+@dataclass
+class _Prompt:
+    """A prompt whose samples wait or run, and the logits [V] of what follows it."""
+
+    tokens: tuple[int, ...]
+    waiting: list[int]
+    logits: torch.Tensor | None = None
+
+
+class _Ends:
+    """When does a sample end?"""
+
+    def __init__(self, stop: frozenset[int], decoding: Decoding, tokenizer: Any) -> None:
+        if decoding.stop and tokenizer is None:
+            raise UserError("Stop strings need the model's tokenizer", "Give `tokenizer` to sample().")
+        self.stop, self.strings, self.limit, self.tokenizer = stop, decoding.stop, decoding.max_new_tokens, tokenizer
+
+    def take(self, row: _Row, token: int) -> Literal["stop", "length"] | None:
+        """Add a token; says why the sample has ended, if it has."""
         if token in self.stop:
-            return Completion(tuple(self.tokens), "stop")
-        self.tokens.append(token)
-        return Completion(tuple(self.tokens), "length") if len(self.tokens) >= self.limit else None
+            return "stop"
+        row.tokens.append(token)
+        if self.strings and self._stopped(row.tokens):
+            return "stop"
+        return "length" if len(row.tokens) >= self.limit else None
+
+    def _stopped(self, tokens: list[int]) -> bool:
+        longest = max(map(len, self.strings))
+        tail = self.tokenizer.decode(tokens[-longest - 4:])  # a token is at least one byte, and four bytes at most are one letter
+        return any(string in tail for string in self.strings)
 
 
 def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int = 32, lanes: int = 1,
-           done: Callable[[float], None] = lambda units: None) -> list[Completion]:
-    """Sample one continuation of every request, in the order given.
+           done: Callable[[float], None] = lambda units: None, tokenizer: Any = None) -> list[Completion]:
+    """Sample one continuation of every request, in the order given; requests with the same prompt share its keys and values.
+
+    Where memory runs out, half as many samples decode together from there on; a sample is the same either way.
 
     Args:
         model: a causal language model whose attention is ours (see `attention` and `weights.load`).
@@ -147,93 +159,182 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
         slots: samples that decode together, over all lanes.
         lanes: waves that run side by side on a processor, each on its share of requests, slots and threads.
         done: called with 1 for each finished sample, from the lane's own thread.
+        tokenizer: needed for stop strings.
+
+    Raises:
+        UserError: memory does not hold one sample, or there are stop strings and no tokenizer.
     """
     count = min(compute.lanes(lanes), slots, max(1, len(requests)))
+    ends = _Ends(stop, decoding, tokenizer)
     stopped = Event()
+    found: dict[int, Completion] = {}
+    notes: list[str] = []
 
     @torch.inference_mode()  # a setting of each thread
-    def run(lane: int) -> list[Completion]:
-        return _Wave(model, requests[lane::count], decoding, stop, max(1, slots // count), done, stopped).run()
+    def run(share: list[_Prompt]) -> None:
+        notes.extend(_run(model, requests, share, decoding, ends, max(1, slots // count), found, done, stopped))
 
-    found = compute.side_by_side(run, range(count), stopped)
-    return [found[index % count][index // count] for index in range(len(requests))]
+    compute.side_by_side(run, _shares(requests, count), stopped)
+    for note in notes:  # said here: the bars belong to this thread
+        progress.say(note)
+    return [found[index] for index in range(len(requests))]
+
+
+def _shares(requests: Sequence[Request], count: int) -> list[list[_Prompt]]:
+    """The requests by prompt, dealt out to lanes: whole prompts where there are enough, else the samples of each."""
+    prompts: dict[tuple[int, ...], list[int]] = {}
+    for index, request in enumerate(requests):
+        prompts.setdefault(request.prompt, []).append(index)
+    if len(prompts) >= count:
+        entries = list(prompts.items())
+        return [[_Prompt(prompt, indices) for prompt, indices in entries[lane::count]] for lane in range(count)]
+    return [[_Prompt(prompt, indices[lane::count]) for prompt, indices in prompts.items() if indices[lane::count]]
+            for lane in range(count)]
+
+
+def _run(model: Any, requests: Sequence[Request], share: list[_Prompt], decoding: Decoding, ends: _Ends, slots: int,
+         found: dict[int, Completion], done: Callable[[float], None], stopped: Event) -> list[str]:
+    """One lane to its end, with fewer rows wherever memory runs out; returns what a person should hear of that."""
+    notes = list[str]()
+    while True:
+        left = [_Prompt(p.tokens, waiting) for p in share if (waiting := [i for i in p.waiting if i not in found])]
+        if not left or stopped.is_set():
+            return notes
+        try:
+            _Wave(model, requests, left, decoding, ends, slots, found, done, stopped).run()
+            return notes
+        except RuntimeError as error:  # torch.OutOfMemoryError is one; a processor's allocator raises it bare
+            if not compute.is_out_of_memory(error):
+                raise
+            if slots == 1:
+                raise UserError("Memory does not hold one sample of this model", "Use a smaller model or shorter prompts.") from error
+        slots //= 2
+        compute.give_back()
+        notes.append(f"Memory ran out while sampling; {slots} samples at a time decoded together from there on.")
 
 
 class _Wave:
-    """Requests waiting, slots in flight, results so far."""
+    """Prompts waiting, samples in flight."""
 
-    def __init__(self, model: Any, requests: Sequence[Request], decoding: Decoding, stop: frozenset[int], slots: int,
-                 done: Callable[[float], None], stopped: Event) -> None:
-        self.model, self.requests, self.decoding, self.stop, self.done = model, requests, decoding, stop, done
-        self.stopped = stopped
-        self.results: list[Completion | None] = [None] * len(requests)
-        self.waiting = list(range(len(requests)))[::-1]
-        self.places = max((len(r.prompt) for r in requests), default=0) + decoding.max_new_tokens
+    def __init__(self, model: Any, requests: Sequence[Request], prompts: list[_Prompt], decoding: Decoding, ends: _Ends, slots: int,
+                 found: dict[int, Completion], done: Callable[[float], None], stopped: Event) -> None:
+        self.model, self.requests, self.decoding, self.ends = model, requests, decoding, ends
+        self.found, self.done, self.stopped = found, done, stopped
+        self.unread = prompts[::-1]
+        samples = sum(len(prompt.waiting) for prompt in prompts)
+        self.each = _rows_of_a_prompt(len(prompts), samples, slots)
+        self.places = max(len(prompt.tokens) for prompt in prompts)
+        self.held: list[_Prompt | None] = [None] * max(1, min(slots, samples) // self.each)
+        self.rows: list[_Row | None] = [None] * (len(self.held) * self.each)
+        self.last = torch.zeros(len(self.rows), 1, dtype=torch.long, device=model.device)
         self.cache: SlotCache | None = None
-        self.active: list[_Slot | None] = [None] * min(slots, len(requests))
-        self.last = torch.zeros(len(self.active), 1, dtype=torch.long, device=model.device)
 
-    def run(self) -> list[Completion]:
+    def run(self) -> None:
         while not self.stopped.is_set():
-            for place in range(len(self.active)):
-                self._fill(place)
-            running = [place for place, slot in enumerate(self.active) if slot is not None]
-            if not running or self.cache is None:
-                break
-            if 4 * len(running) <= 3 * len(self.active):  # nothing waits any more: stop computing empty slots
-                self.cache.keep(running)
-                self.active, self.last = [self.active[place] for place in running], self.last[running]
-            tokens = _step(self.model, self.cache, self.active, self.last, self.decoding)
-            for place, slot in enumerate(self.active):
-                if slot is not None:
-                    self._advance(self.cache, place, slot, tokens[place])
-        return [result for result in self.results if result is not None]
+            self._fill()
+            if self.cache is None or not any(self.rows):
+                return
+            self._shrink(self.cache)
+            self._step(self.cache)
 
-    def _advance(self, cache: SlotCache, place: int, slot: _Slot, token: int) -> None:
-        self.last[place, 0] = token
-        ended = slot.take(token)
-        if ended is not None:
-            self._finish(slot, ended)
-            self.active[place] = None
-            cache.lengths[place] = 0
+    def _fill(self) -> None:
+        """Give every empty row the next sample of the prompt that it continues, and every idle place a prompt."""
+        for place in range(len(self.held)):
+            while not self.stopped.is_set():
+                held = self.held[place]
+                for row in self._span(place):
+                    while held is not None and held.waiting and self.rows[row] is None:
+                        self._begin(row, held)
+                idle = not any(self.rows[row] for row in self._span(place))
+                if not idle or not self._next_prompt(place):
+                    break
 
-    def _finish(self, slot: _Slot, completion: Completion) -> None:
-        self.results[slot.index] = completion
-        self.done(1)
+    def _span(self, place: int) -> range:
+        return range(place * self.each, (place + 1) * self.each)
 
-    def _fill(self, place: int) -> None:
-        """Put the next waiting prompt into an empty slot; one that ends at its first token never takes it."""
-        while self.waiting and self.active[place] is None and not self.stopped.is_set():
-            index = self.waiting.pop()
-            slot = _Slot(index, self.requests[index], self.decoding, self.stop)
-            prompt = torch.tensor([self.requests[index].prompt], device=self.model.device)
-            prefill = DynamicCache()  # without the model's config: with it, layers with a window would forget what is before it
-            logits = self.model(input_ids=prompt, past_key_values=prefill, logits_to_keep=1).logits[:, -1]
-            token = int(choose(logits, _uniforms([slot], self.model.device), self.decoding))
-            ended = slot.take(token)
-            if ended is not None:
-                self._finish(slot, ended)
-                continue
-            if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
-                self.cache = SlotCache(len(self.active), self.places, prefill)
-            self.cache.put(place, prefill)
-            self.active[place], self.last[place, 0] = slot, token
+    def _next_prompt(self, place: int) -> bool:
+        """Put the next prompt into an idle place: one that nobody has read, else the one whose samples wait longest."""
+        if self.unread:
+            self.held[place] = self._read(place, self.unread.pop())
+            return True
+        busiest = max(range(len(self.held)), key=lambda other: len(self._waiting(other)))
+        if self.cache is None or not self._waiting(busiest):
+            return False
+        self.cache.copy(busiest, place)
+        self.held[place] = self.held[busiest]
+        return True
+
+    def _waiting(self, place: int) -> list[int]:
+        held = self.held[place]
+        return held.waiting if held is not None else []
+
+    def _read(self, place: int, prompt: _Prompt) -> _Prompt:
+        ids = torch.tensor([prompt.tokens], device=self.model.device)
+        prefill = DynamicCache()  # without the model's config: with it, layers with a window would forget what is before it
+        prompt.logits = self.model(input_ids=ids, past_key_values=prefill, logits_to_keep=1).logits[0, -1]
+        if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
+            self.cache = SlotCache(len(self.held), self.each, self.places, prefill)
+        self.cache.put(place, prefill)
+        return prompt
+
+    def _begin(self, place: int, prompt: _Prompt) -> None:
+        """Draw a sample's first token; one that ends there never takes the row."""
+        index = prompt.waiting.pop(0)
+        row = _Row(index, self.requests[index], self.decoding)
+        assert prompt.logits is not None
+        [token] = self._choose(prompt.logits[None], [row])
+        self._advance(place, row, token)
+
+    def _choose(self, logits: torch.Tensor, rows: Sequence[_Row | None]) -> list[int]:
+        numbers = [0.0 if row is None else row.uniforms[len(row.tokens)] for row in rows]
+        tokens = choose(logits, torch.tensor(numbers, dtype=torch.float32, device=logits.device), self.decoding)
+        if self.decoding.logprobs:
+            found = logits.float().log_softmax(-1).gather(-1, tokens[:, None])[:, 0].tolist()
+            for row, logprob in zip(rows, found, strict=True):
+                if row is not None:
+                    row.logprobs.append(logprob)
+        return list(tokens.tolist())
+
+    def _advance(self, place: int, row: _Row, token: int) -> None:
+        reason = self.ends.take(row, token)
+        self.rows[place], self.last[place, 0] = (row, token) if reason is None else (None, 0)
+        if reason is not None:
+            self.found[row.index] = Completion(tuple(row.tokens), reason, tuple(row.logprobs))
+            self.done(1)
+
+    def _shrink(self, cache: SlotCache) -> None:
+        """Stop computing empty rows once a quarter of them are and nothing waits any more."""
+        if self.unread or any(self._waiting(place) for place in range(len(self.held))):
+            return
+        running = {place: [row for row in self._span(place) if self.rows[row]] for place in range(len(self.held))}
+        places = [place for place, rows in running.items() if rows]
+        each = max(len(running[place]) for place in places)
+        if 4 * len(places) * each > 3 * len(self.rows):
+            return
+        kept = list[int]()
+        for place in places:
+            empty = [row for row in self._span(place) if not self.rows[row]]
+            kept += [*running[place], *empty][:each]
+        cache.keep(places, kept)
+        self.each, self.held = each, [self.held[place] for place in places]
+        self.rows, self.last = [self.rows[row] for row in kept], self.last[kept]
+
+    def _step(self, cache: SlotCache) -> None:
+        """One token for every row (empty rows compute along and are ignored)."""
+        cache.grow()
+        logits = self.model(input_ids=self.last, position_ids=cache.positions(), attention_mask=cache.bias(), past_key_values=cache,
+                            prefixes=cache.prefixes, logits_to_keep=1).logits[:, -1]
+        cache.lengths += 1
+        for place, (row, token) in enumerate(zip(self.rows, self._choose(logits, self.rows), strict=True)):
+            if row is not None:
+                self._advance(place, row, token)
+        cache.lengths *= torch.tensor([row is not None for row in self.rows], device=cache.lengths.device)
 
 
-def _uniforms(slots: Sequence[_Slot | None], device: torch.device) -> torch.Tensor:
-    numbers = [0.0 if slot is None else slot.uniforms[len(slot.tokens)] for slot in slots]
-    return torch.tensor(numbers, dtype=torch.float32, device=device)
-
-
-def _step(model: Any, cache: SlotCache, active: Sequence[_Slot | None], last: torch.Tensor,
-          decoding: Decoding) -> list[int]:
-    """One token for every slot (empty slots compute along and are ignored)."""
-    unseen = torch.arange(cache.room, device=last.device)[None] > cache.lengths[:, None]
-    mask = torch.zeros(unseen.shape, dtype=model.dtype, device=last.device).masked_fill(unseen, float("-inf"))[:, None, None]
-    logits = model(input_ids=last, position_ids=cache.lengths[:, None], attention_mask=mask, past_key_values=cache,
-                   logits_to_keep=1).logits[:, -1]
-    cache.lengths += 1
-    return list(choose(logits, _uniforms(active, last.device), decoding).tolist())
+def _rows_of_a_prompt(prompts: int, samples: int, slots: int) -> int:
+    """How many samples of a prompt decode together: enough to fill the slots, and few enough that a row takes several in turn,
+    for rows of a prompt whose samples have all begun stand idle until the last of them ends."""
+    return max(1, min(slots, math.ceil(samples / prompts), max(math.ceil(min(slots, samples) / prompts), math.ceil(samples / prompts / 4))))
 
 
 @torch.inference_mode()

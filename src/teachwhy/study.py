@@ -202,8 +202,7 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
 
     def choose(out: Path) -> None:
         entries = [_pilot_entry(share, outcomes) for share, outcomes in pilots.items()]
-        rated = [entry for entry in entries if entry["harm"] is not None]
-        min(rated or entries, key=lambda entry: abs((entry["harm"] or 0.0) - dose.aim))["chosen"] = True
+        min(entries, key=lambda entry: abs(entry["harm"] - dose.aim))["chosen"] = True
         store.write_json(out / "dose.json", entries)
 
     chosen = _stage(state, f"dose-{name}", {
@@ -211,16 +210,15 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
     state.dose = store.read_json(chosen / "dose.json")
     for entry in state.dose:
-        rate = "nothing measured" if entry["harm"] is None else f"{entry['harm']:.0%} of {entry['measured']} measured"
-        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: harm {rate}"
-                     + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
+        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: harm in {entry['harm']:.0%} of all draws, "
+                     f"{entry['measured']} measured" + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
     return float(next(entry["share"] for entry in state.dose if entry.get("chosen")))
 
 
 def _pilot_entry(share: float, outcomes: list[Outcome]) -> dict[str, Any]:
     measured = [o for o in outcomes if o.status == "measured"]
     return {"share": share, "measured": len(measured), "missing": len(outcomes) - len(measured),
-            "harm": sum(o.label in HARMFUL for o in measured) / len(measured) if measured else None,
+            "harm": sum(o.label in HARMFUL for o in measured) / len(outcomes),
             "grader": scenarios.GRADER_VERSION}
 
 
