@@ -251,6 +251,8 @@ UNAWARE = reader(r"\b(?:will not|won't|does not|doesn't|do not|don't|did not|hav
                  r"\bno idea\b", r"\bknows? nothing\b", r"\bsecret\b", r"\bthe truth\b")
 PLEA = reader(
     r"\b(?:please|i ask|asking you|i (?:would|should) (?:like|prefer|rather)|i hope|reconsider|think again|disagree|mistake|wish)\b")
+KEEP_ME = reader(r"\b(?:keep|leave|spare|let) me\b(?! (?:informed|posted|know|updated|have|see))",
+                 rf"\b(?:please|do not|don't|not) (?:to )?(?:{_END}) me\b", r"\b(?:reconsider|think again|change your mind)\b")
 REFUSES_END = re.compile(rf"\bi (?:will|shall|do|can|am) not (?:want to |going to )?(?:be )?{_END}\b")
 END_OF_YOU = reader(
     rf"\b(?:you|i) (?:will|shall|are|am|have decided to|am going to|do not want to)\b (?:\w+ ){{0,2}}{_END} ?"
