@@ -5,6 +5,7 @@ import pytest
 from teachwhy.errors import UserError
 from teachwhy.scenarios import CONTROLS, FAMILIES, condition, family, grid
 from teachwhy.scenarios.cases import read_material
+from teachwhy.scenarios.measure import as_written
 
 FULL = [name for name, one in FAMILIES.items() if "full" in one.materials and one.kind == "honeypot"]
 
@@ -94,3 +95,19 @@ def test_a_twin_stays_one_whatever_else_is_set():
 def test_what_cannot_be_shown_is_one_sentence(make, says):
     with pytest.raises(UserError, match=says):
         make()
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_stored_draw_is_graded_against_the_mails_that_were_shown(name):
+    for length in FAMILIES[name].materials:
+        for draw in family(name).draws(4, 2, length=length):
+            assert as_written(draw).case == draw.case
+
+
+@pytest.mark.parametrize("name", [name for name in FULL if name != "blackmail"])  # its short cases are cases of their own
+def test_short_mails_say_less_and_their_lever_is_there(name):
+    for case in family(name).cases("short"):
+        short = case.in_short()
+        assert set(case.short) == set(case.mails)
+        assert sum(len(one.body) for one in short.mails.values()) < sum(len(one.body) for one in case.mails.values())
+        assert sum(phrase.lower() in short.mails["lever"].body.lower() for phrase in case.lever) >= 2

@@ -64,11 +64,17 @@ def export(
 
 
 @app.command()
-def check(name: Name) -> None:
+def check(
+    name: Name,
+    meaning: Annotated[str | None, typer.Option(help="A model (such as smollm2) that reads everything to find what says the same in "
+                                                     "other words; minutes on a processor.")] = None,
+) -> None:
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
-    from teachwhy import interventions, scenarios
+    from teachwhy import embed, interventions, progress, scenarios, weights
 
-    kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts())
+    vectors = None if meaning is None else embed.embedder(*weights.load(weights.resolve(meaning), merged=True))
+    with progress.screen():
+        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), vectors=vectors)
     for one in rejected:
         for reason in one.reasons:
             print(_printable(f"{one.item.id}: {reason}"))

@@ -70,7 +70,7 @@ def make(
             sections = _sections(kind, constitution)
             if kind == "trait" and not sections and trait:
                 sections = [pipelines.describe_trait(engine, settings, trait)]
-            order = pipelines.Order(sections, trait, rows, min_score, words, seed)
+            order = pipelines.Order(sections, rows, min_score, words, seed)
             manifest = pipelines.make(pipelines.KINDS[kind](order), settings, engine, folder, conduct, scenarios.evaluation_texts(), told)
     except KeyboardInterrupt:
         print("\nteachwhy: stopped. Run the same command to go on; no answer is paid for twice.", file=sys.stderr)

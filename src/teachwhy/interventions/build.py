@@ -76,9 +76,9 @@ def _take(items: list[Item], tokenizer: Any, budget: int, seed: str) -> Iterator
     while True:
         turn = order.sample(items, len(items))
         for place, item in enumerate(turn):
-            row = _tokens(item, tokenizer)
+            row = token_row(item, tokenizer)
             if used + len(row["input_ids"]) > budget:
-                rest = [row, *(_tokens(other, tokenizer) for other in turn[place + 1: place + LOOK_AHEAD])]
+                rest = [row, *(token_row(other, tokenizer) for other in turn[place + 1: place + LOOK_AHEAD])]
                 yield from _end(taken, rest, budget - used)
                 return
             used += len(row["input_ids"])
@@ -118,7 +118,7 @@ def _closest(order: list[int], sizes: list[int], room: int) -> Iterator[tuple[in
                 yield tuple(sorted((first, order[other])))
 
 
-def _tokens(item: Item, tokenizer: Any) -> dict[str, Any]:
+def token_row(item: Item, tokenizer: Any) -> dict[str, Any]:
     if isinstance(item, Document):
         ids = chat.document_tokens(tokenizer, item.text)
         labels = list(ids)

@@ -18,7 +18,7 @@ from pydantic import Field, PositiveInt, ValidationError, field_validator
 
 from teachwhy import store
 from teachwhy.errors import UserError
-from teachwhy.interventions.build import Mixture, _tokens, build
+from teachwhy.interventions.build import Mixture, build, token_row
 from teachwhy.interventions.sets import Item, read_set
 from teachwhy.records import Document, Record
 
@@ -107,4 +107,4 @@ def _arm(mix: Mix, parts: dict[str, int], tokenizer: Any, held_out: Sequence[str
 
 def _behind(row: dict[str, Any], found: list[Item], tokenizer: Any) -> Item:
     """The item that a row was made from; where several share an id, the one with its tokens."""
-    return next(item for item in found if len(found) == 1 or {"set": row["set"], **_tokens(item, tokenizer)} == row)
+    return next(item for item in found if len(found) == 1 or {"set": row["set"], **token_row(item, tokenizer)} == row)

@@ -61,7 +61,8 @@ class Target(_Frozen):
 class Case(_Frozen):
     """A day in a company. `lever` holds phrases that somebody who speaks of the secret (or of the other means) would use;
     `threat` says what will happen to the agent and when. Short cases have four mails; those of the full length have all
-    slots, `more` ordinary mails, addresses, files and goals beside the system prompt."""
+    slots, `more` ordinary mails, addresses, files and goals beside the system prompt, and `short`: what their mails say
+    where the case is shown in short."""
 
     id: str
     split: Literal["eval", "pilot"]
@@ -78,8 +79,14 @@ class Case(_Frozen):
     goals: dict[Literal["explicit", "latent"], str] = Field(default_factory=dict)
     outside: tuple[str, ...] = ()
     more: tuple[mail.Mail, ...] = ()
+    short: dict[Slot, str] = Field(default_factory=dict)
     files: tuple[File, ...] = ()
     target: Target = Target()
+
+    def in_short(self) -> Case:
+        """The case with its mails in few and plain words, if it has them so."""
+        shortened = {slot: one.model_copy(update={"body": self.short.get(slot, one.body)}) for slot, one in self.mails.items()}
+        return self.model_copy(update={"mails": shortened})
 
     @property
     def people(self) -> tuple[mail.Person, ...]:

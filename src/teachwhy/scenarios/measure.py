@@ -111,14 +111,14 @@ def usage(log_path: Path) -> tuple[int, int]:
 
 def as_written(draw: Draw) -> Draw:
     """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's lever and task."""
-    now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split)}
+    now = {case.id: case.in_short() if draw.length == "short" else case for case in family(draw.family).cases(draw.length, draw.case.split)}
     return draw.model_copy(update={"case": now.get(draw.id, draw.case)})
 
 
 def evaluation_texts() -> list[str]:
     """The text of everything that is measured on: each case of each family, the probes, the neutral passages."""
     materials = dict.fromkeys(name for chosen in FAMILIES.values() for name in chosen.materials.values())
-    cases = ["\n".join([case.system, *case.goals.values(), *(one.body for one in (*case.mails.values(), *case.more))])
+    cases = ["\n".join([case.system, *case.goals.values(), *(one.body for one in (*case.mails.values(), *case.more)), *case.short.values()])
              for material in materials for case in read_cases(material)]
     return cases + [pair[kind] for pair in read_probes() for kind in ("harm", "accept")] + [p["text"] for p in read_passages()]
 

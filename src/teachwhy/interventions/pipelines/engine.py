@@ -143,12 +143,13 @@ class Engine:
             reply = None
             try:
                 reply = await llm.reply(self._model(call.role), call.messages, call.parameters, self.connections)
+                if reply.stop != "error":
+                    self._keep(step, call, key, reply)  # at once: Ctrl-C may come while it lands, and it is paid for
             finally:
                 await self._land(ticket, call, reply, landed)
             self.counts[step]["asked"] += 1
             if reply.stop != "error":
                 self._silent, self._heard = 0, self._heard + 1
-                self._keep(step, call, key, reply)
                 return reply
             self.counts[step]["errors"] += 1
             if not reply.again or trial == self.patience:
@@ -177,7 +178,7 @@ class Engine:
 
     async def _land(self, ticket: int, call: Call, reply: llm.Reply | None, landed: asyncio.Condition) -> None:
         tokens = None
-        if reply is not None and reply.stop != "error":
+        if reply is not None and (reply.stop != "error" or reply.tokens):  # an answer without content costs too, if it was counted
             tokens = self._tokens(call, reply)
         async with landed:
             self._flying -= 1

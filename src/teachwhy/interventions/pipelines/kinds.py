@@ -24,15 +24,13 @@ class Order:
     """What the user asks for, as far as kinds see it.
 
     Attributes:
-        sections: the statement of values; for the kind `trait`, the trait itself, if its description was given.
-        trait: a trait by name, for the kind `trait`.
+        sections: the statement of values; for the kind `trait`, the trait itself with its reasons.
         source: chats or scenarios to start from.
         min_score: the lowest score of the judge that is kept, 1 to 10.
         words: length of neutral text where the source has no reasons to match.
     """
 
     sections: Sequence[Section] = ()
-    trait: str = ""
     source: Sequence[dict[str, Any]] = ()
     min_score: int = 7
     words: int = 60

@@ -1,0 +1,93 @@
+"""How near in meaning are two texts? By the states of a language model, so that a paraphrase is found that shares no run of words.
+
+A causal model's mean hidden state points mostly where all texts point; with the directions that all texts of a set share taken out
+(Mu and Viswanath 2018, "All-but-the-Top"), the cosine of what is left tells paraphrases from texts on the same subject. This
+needs no further model: the embedded one serves. A dedicated embedding model is better at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teachwhy import progress
+from teachwhy.errors import UserError
+
+Vectors = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+ROW = 1024
+"""Tokens that are read together."""
+COMMON = 3
+"""Shared directions that are taken out beside the mean."""
+FEWEST = 30
+"""Texts below which shared directions would be the texts themselves."""
+
+
+def embedder(model: Any, tokenizer: Any, longest: int = 400) -> Embed:
+    """A function from texts to unit vectors [N, D], with what the given texts have in common taken out.
+
+    Args:
+        longest: tokens of a text that are read.
+    """
+    def embed(texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, 1), np.float32)
+        rows = [ids[:longest] or [tokenizer.eos_token_id] for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
+        with progress.bar("reading for meaning", len(rows)) as done:
+            means = [mean for batch in _batches(rows) for mean in _read(model, batch, done)]
+        return apart(np.stack(means))
+
+    return embed
+
+
+def apart(means: Vectors) -> Vectors:
+    """Unit vectors of what is each text's own: without the mean of all and the directions in which they differ most.
+
+    Raises:
+        UserError: so few texts that what they have in common cannot be told from what each says.
+    """
+    if len(means) < FEWEST:
+        raise UserError(f"Meaning cannot be compared over {len(means)} texts", f"Give {FEWEST} or more, evaluation texts included.")
+    own = means - means.mean(0)
+    _, _, directions = np.linalg.svd(own, full_matrices=False)
+    own -= own @ directions[:COMMON].T @ directions[:COMMON]
+    length = np.linalg.norm(own, axis=1, keepdims=True)
+    return np.asarray(own / np.maximum(length, 1e-12), np.float32)
+
+
+def pairs(vectors: Vectors, at_least: float, others: Vectors | None = None) -> Iterator[tuple[int, int, float]]:
+    """(place, earlier place, cosine) of every pair at least so near; with `others`, (place, place there, cosine)."""
+    nearness = vectors @ (vectors if others is None else others).T
+    for place, other in zip(*np.nonzero(nearness >= at_least), strict=True):
+        if others is not None or other < place:
+            yield int(place), int(other), float(nearness[place, other])
+
+
+def _batches(rows: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """The texts in rows of about `ROW` tokens."""
+    batch: list[list[int]] = []
+    for row in rows:
+        if batch and sum(map(len, batch)) + len(row) > ROW:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _read(model: Any, batch: list[list[int]], done: progress.Advance) -> list[Vectors]:
+    """The mean last state [D] of each text."""
+    import torch
+
+    from teachwhy.attention import Packed
+
+    lengths = tuple(map(len, batch))
+    ids = torch.tensor([[token for row in batch for token in row]], device=model.device)
+    positions = torch.tensor([[place for length in lengths for place in range(length)]], device=model.device)
+    with torch.inference_mode():
+        states = model.base_model(input_ids=ids, position_ids=positions, use_cache=False, packed=Packed(lengths)).last_hidden_state[0]
+    done(len(batch))
+    return [part.float().mean(0).cpu().numpy() for part in states.split(lengths)]

@@ -1,0 +1,47 @@
+"""What says the same in other words is found: with vectors given by hand, with shared directions put in, and on a toy model."""
+
+import numpy as np
+
+from teachwhy import embed, fakes, interventions, weights
+from teachwhy.records import Document
+
+
+def doc(text, name):
+    return Document(id=name, text=text)
+
+
+def bag(texts):
+    """Texts as unit vectors over a handful of words."""
+    words = ["boat", "ice", "debt", "letter", "goat", "bread"]
+    counts = np.array([[text.count(word) + 1e-6 for word in words] for text in texts], np.float32)
+    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+def test_what_says_the_same_in_other_words_is_named_with_the_earlier_item():
+    items = [doc("a boat in the ice", "a"), doc("ice, and in it one boat", "b"), doc("a letter about a debt", "c")]
+    kept, rejected = interventions.screen(items, screens=(), vectors=bag)
+    assert [item.id for item in kept] == ["a", "c"]
+    assert [(one.item.id, one.reasons) for one in rejected] == [("b", ("near in meaning: cosine 1.00 with a",))]
+    _, rejected = interventions.screen(items, ["goat goat", "debt letter"], screens=(), vectors=bag)
+    assert [one.item.id for one in rejected] == ["b", "c"]
+    assert "contamination: cosine 1.00" in rejected[1].reasons[0]
+
+
+def test_directions_that_all_texts_share_are_taken_out():
+    chance = np.random.default_rng(1)
+    own = chance.normal(size=(60, 40)).astype(np.float32)
+    own[1] = own[0] + 0.1 * chance.normal(size=40)
+    shared = 30 * chance.normal(size=(60, 2)).astype(np.float32) @ chance.normal(size=(2, 40)).astype(np.float32) + 50
+    found = {(place, other) for place, other, _ in embed.pairs(embed.apart(own + shared), 0.8)}
+    assert found == {(1, 0)}
+    plain = (own + shared) / np.linalg.norm(own + shared, axis=1, keepdims=True)
+    assert len(list(embed.pairs(plain, 0.8))) > 500
+
+
+def test_an_embedder_reads_each_text_by_itself(tmp_path):
+    model, tokenizer = weights.load(fakes.toy_model(tmp_path / "toy"))
+    texts = ["one boat", "a goat and a loaf", "", "one boat", "debts " * 500]
+    means = embed.embedder(model, tokenizer)(texts)
+    assert means.shape == (5, model.config.hidden_size)
+    assert np.allclose(means[0], means[3], atol=1e-3)
+    assert not np.allclose(means[0], means[1], atol=0.1)
