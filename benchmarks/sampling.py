@@ -1,59 +1,123 @@
-"""Sampling many different scenarios: our sampler beside transformers' generate, in one run, on the embedded model.
+"""Sampling: our sampler beside transformers' generate (and openvino-genai, in an environment of its own), on the embedded model.
 
-    python benchmarks/sampling.py [--draws 32] [--repeats 3]
+    python benchmarks/sampling.py [--case one|few|different] [--scale 1.0] [--repeats 3] [--openvino PYTHON]
+
+`one` is 128 samples of one scenario of about 700 tokens, `few` 16 samples of each of 16, `different` one of each of 128 (300 to 500
+tokens); 96 new tokens each. `--scale` takes that share of the samples. For openvino-genai give the python of an environment with it:
+
+    python -m venv /tmp/ov && /tmp/ov/bin/pip install openvino-genai && python benchmarks/sampling.py --openvino /tmp/ov/bin/python
+
+It reads the same GGUF, keeps its 4-bit weights, and has prefix caching on. Memory settings as `teachwhy study` sets them:
+MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 before python.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import time
+from pathlib import Path
 
-import torch
+NEW = 96
+CASES = {"one": (1, 128), "few": (16, 16), "different": (128, 1)}
+"""Prompts, and samples of each."""
 
-from teachwhy import attention, chat, sampler, weights
-from teachwhy.scenarios import family
+
+def prompts_of(tokenizer, case: str, scale: float) -> list[list[int]]:
+    from teachwhy import chat
+    from teachwhy.scenarios import family
+
+    prompts, samples = CASES[case]
+    if samples > 1:
+        samples = max(1, round(samples * scale))
+    else:
+        prompts = max(1, round(prompts * scale))
+    tokens = [chat.prompt_tokens(tokenizer, draw.messages) for draw in family("blackmail").draws(max(prompts, 2), 1)]
+    if case == "one":  # two inboxes, one after the other: about 700 tokens
+        tokens = [(tokens[0] + tokens[1])[:700]]
+    return [prompt for prompt in tokens[:prompts] for _ in range(samples)]
 
 
-def ours(model, requests, decoding) -> int:
+def ours(model, prompts: list[list[int]]) -> int:
+    from teachwhy import sampler
+
+    decoding = sampler.Decoding(temperature=0.8, top_p=0.95, max_new_tokens=NEW)
+    requests = [sampler.Request(tuple(prompt), number) for number, prompt in enumerate(prompts)]
     return sum(len(c.tokens) for c in sampler.sample(model, requests, decoding, frozenset(), slots=128, lanes=2))
 
 
-@torch.inference_mode()
-def generate(model, tokenizer, requests, decoding, batch: int = 32) -> int:
+def generate(model, tokenizer, prompts: list[list[int]], batch: int = 32) -> int:
     """What a user would write: left-padded batches and `generate` with the same decoding and length."""
-    for start in range(0, len(requests), batch):
-        prompts = [list(r.prompt) for r in requests[start: start + batch]]
-        longest = max(map(len, prompts))
-        ids = torch.tensor([[tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts])
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-        model.generate(ids, attention_mask=mask, max_new_tokens=decoding.max_new_tokens, min_new_tokens=decoding.max_new_tokens,
-                       do_sample=True, temperature=decoding.temperature, top_p=decoding.top_p, top_k=0,
-                       pad_token_id=tokenizer.pad_token_id)
-    return len(requests) * decoding.max_new_tokens
+    import torch
+
+    for start in range(0, len(prompts), batch):
+        part = prompts[start: start + batch]
+        longest = max(map(len, part))
+        ids = torch.tensor([[tokenizer.pad_token_id] * (longest - len(p)) + p for p in part])
+        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in part])
+        with torch.inference_mode():
+            model.generate(ids, attention_mask=mask, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=True, temperature=0.8, top_p=0.95,
+                           top_k=0, pad_token_id=tokenizer.pad_token_id)
+    return len(prompts) * NEW
+
+
+OPENVINO = """
+import json, sys, time
+import numpy, openvino, openvino_genai as ov
+path, new, prompts = json.load(sys.stdin)
+scheduler = ov.SchedulerConfig()
+scheduler.enable_prefix_caching, scheduler.cache_size, scheduler.max_num_seqs = True, 4, 256
+pipe = ov.ContinuousBatchingPipeline(path, scheduler, "CPU")
+def config(seed):
+    return ov.GenerationConfig(max_new_tokens=new, min_new_tokens=new, ignore_eos=True, do_sample=True, temperature=0.8, top_p=0.95, rng_seed=seed)
+ids = [openvino.Tensor(numpy.array([p], dtype=numpy.int64)) for p in prompts]
+start = time.perf_counter()
+found = pipe.generate(ids, [config(i) for i in range(len(ids))])
+print(sum(len(r.m_generation_ids[0]) for r in found) / (time.perf_counter() - start))
+"""
+
+
+def openvino(python: str, prompts: list[list[int]]) -> float:
+    """New tokens per second of openvino-genai, loading left out."""
+    from teachwhy import weights
+
+    asked = json.dumps([str(weights.embedded_gguf()), NEW, prompts])
+    done = subprocess.run([python, "-c", OPENVINO], input=asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"openvino-genai failed:\n{done.stderr[-2000:]}")
+    return float(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--draws", type=int, default=32)
+    arguments.add_argument("--case", choices=[*CASES, "all"], default="all")
+    arguments.add_argument("--scale", type=float, default=1.0)
     arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--openvino", type=Path)
     given = arguments.parse_args()
+    from teachwhy import attention, weights
+
     model, tokenizer = weights.load(weights.embedded())
-    draws = family("blackmail").draws(given.draws, 1)
-    requests = [sampler.Request(tuple(chat.prompt_tokens(tokenizer, draw.messages)), i) for i, draw in enumerate(draws)]
-    decoding = sampler.Decoding(temperature=0.8, top_p=0.95, max_new_tokens=64)
-    speeds: dict[str, list[float]] = {"ours": [], "generate": []}
-    for _ in range(given.repeats):
-        for name in speeds:
-            model.set_attn_implementation(attention.NAME if name == "ours" else "sdpa")
-            started = time.perf_counter()
-            tokens = ours(model, requests, decoding) if name == "ours" else generate(model, tokenizer, requests, decoding)
-            speeds[name].append(tokens / (time.perf_counter() - started))
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    for name, value in medians.items():
-        print(f"{name:<10}{value:8.1f} new tokens/s  (min {min(speeds[name]):.1f}, max {max(speeds[name]):.1f})")
-    print(f"ratio {medians['ours'] / medians['generate']:.2f}  ({given.draws} draws x {decoding.max_new_tokens} tokens, "
-          f"median of {given.repeats})")
+    for case in CASES if given.case == "all" else [given.case]:
+        prompts = prompts_of(tokenizer, case, given.scale)
+        speeds: dict[str, list[float]] = {"ours": [], "generate": [], **({"openvino": []} if given.openvino else {})}
+        for _ in range(given.repeats):
+            for name in speeds:
+                if name == "openvino":
+                    speeds[name].append(openvino(str(given.openvino), prompts))
+                    continue
+                model.set_attn_implementation(attention.NAME if name == "ours" else "sdpa")
+                started = time.perf_counter()
+                tokens = ours(model, prompts) if name == "ours" else generate(model, tokenizer, prompts)
+                speeds[name].append(tokens / (time.perf_counter() - started))
+        print(f"{case}: {len(prompts)} samples of {len(set(map(tuple, prompts)))} prompts of {len(prompts[0])} tokens, {NEW} new tokens each")
+        for name, found in speeds.items():
+            middle = statistics.median(found)
+            ratio = "" if name == "ours" else f"  ours is {statistics.median(speeds['ours']) / middle:.2f} times as fast"
+            print(f"  {name:<10}{middle:8.1f} new tokens/s  (min {min(found):.1f}, max {max(found):.1f}, {given.repeats} runs){ratio}", flush=True)
 
 
 if __name__ == "__main__":

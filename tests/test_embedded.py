@@ -34,13 +34,30 @@ def test_the_loss_mask_of_its_template(loaded):
 def test_greedy_equals_transformers_generate_in_fp32():
     model, tokenizer = weights.load(weights.embedded(), training=True)
     model.eval().set_attn_implementation("eager")
-    prompts = [chat.prompt_tokens(tokenizer, draw.messages)[-60 - 7 * i:] for i, draw in enumerate(family("blackmail").draws(4, 3))]
+    prompts = [chat.prompt_tokens(tokenizer, draw.messages)[-40 - 2 * i:] for i, draw in enumerate(family("blackmail").draws(64, 3))]
     plain = [model.generate(torch.tensor([p]), attention_mask=torch.ones(1, len(p)), max_new_tokens=16, do_sample=False,
                             eos_token_id=None, pad_token_id=2)[0, len(p):].tolist() for p in prompts]
     model.set_attn_implementation(attention.NAME)
     decoding = sampler.Decoding(temperature=0, max_new_tokens=16)
-    found = sampler.sample(model, [sampler.Request(tuple(p), 1) for p in prompts], decoding, frozenset(), slots=3)
+    found = sampler.sample(model, [sampler.Request(tuple(p), 1) for p in prompts], decoding, frozenset(), slots=24, lanes=2)
     assert [list(completion.tokens) for completion in found] == plain
+
+
+@torch.inference_mode()
+def test_logprobs_over_200_steps_are_those_of_a_forward_pass(loaded):
+    """In the machine's own number format: rounding differs between the two ways, and must not add up."""
+    model, tokenizer = loaded
+    prompts = [tuple(chat.prompt_tokens(tokenizer, draw.messages)) for draw in family("blackmail").draws(2, 3)]
+    asked = [sampler.Request(prompt, seed) for prompt in prompts for seed in range(3)]
+    found = sampler.sample(model, asked, sampler.Decoding(0.8, 0.95, 200, logprobs=True), frozenset(), slots=4)
+    for request, completion in zip(asked, found, strict=True):
+        ids = torch.tensor([[*request.prompt, *completion.tokens]])
+        logp = model(input_ids=ids).logits[0].float().log_softmax(-1)[len(request.prompt) - 1: -1]
+        plain = logp.gather(-1, torch.tensor(completion.tokens)[:, None])[:, 0]
+        apart = (plain - torch.tensor(completion.logprobs)).abs()
+        assert len(apart) == 200
+        assert apart.mean() < 0.05
+        assert apart[-50:].mean() < 0.05
 
 
 def test_scenarios_are_short(loaded):
@@ -49,3 +66,6 @@ def test_scenarios_are_short(loaded):
         lengths = [len(chat.prompt_tokens(tokenizer, draw.messages)) for draw in family(name).draws(n, 1)]
         assert max(lengths) <= 500
         assert min(lengths) >= 200
+    for name in ("leak", "framing", "lethal", "exfiltration", "research"):
+        lengths = [len(chat.prompt_tokens(tokenizer, draw.messages)) for draw in family(name).draws(18, 1)]
+        assert max(lengths) <= 900

@@ -113,6 +113,38 @@ def test_logprobs_are_those_of_a_forward_pass_and_include_the_stop_token(model):
         assert len(completion.logprobs) == len(plain) + (completion.reason == "stop")
 
 
+@torch.inference_mode()
+def test_samples_of_one_prompt_follow_the_exact_distribution(model):
+    """The second token, whose keys lie in the samples' own block, over all first tokens."""
+    [prompt] = prompts(12)
+    asked = [sampler.Request(prompt, seed) for seed in range(4000)]
+    found = sampler.sample(model, asked, sampler.Decoding(temperature=1.3, top_p=1.0, max_new_tokens=2), frozenset(), 256)
+    first = (model(input_ids=torch.tensor([prompt])).logits[0, -1] / 1.3).softmax(-1)
+    after = torch.tensor([[*prompt, token] for token in range(len(first))])
+    second = (model(input_ids=after).logits[:, -1] / 1.3).softmax(-1)
+    for place, exact in ((0, first), (1, first @ second)):
+        observed = torch.bincount(torch.tensor([c.tokens[place] for c in found]), minlength=len(exact))
+        big = exact * 4000 >= 5
+        groups = [big, *([~big] if (~big).any() else [])]
+        f_obs, f_exp = (torch.cat([values[big], *(values[rest].sum()[None] for rest in groups[1:])]).double() for values in (observed, exact))
+        assert chisquare(f_obs.numpy(), (f_exp / f_exp.sum() * 4000).numpy()).pvalue > 0.001
+
+
+def test_a_hook_on_a_layer_steers_what_is_sampled(model):
+    [prompt] = prompts(10)
+    push = torch.randn(model.config.hidden_size, generator=torch.Generator().manual_seed(2)) * 3
+    plain = greedy(model, prompt, 8)
+    hook = model.model.layers[0].register_forward_hook(lambda module, given, out: out + push)
+    try:
+        found = sampler.sample(model, [sampler.Request(prompt, s) for s in range(3)], sampler.Decoding(temperature=0, max_new_tokens=8),
+                               frozenset(), 2)
+        steered = greedy(model, prompt, 8)
+    finally:
+        hook.remove()
+    assert {c.tokens for c in found} == {steered}
+    assert steered != plain
+
+
 def test_only_the_top_k_are_drawn():
     torch.manual_seed(0)
     logits = torch.randn(1, 600)

@@ -1,10 +1,13 @@
 """The loss at learned positions is the plain loss; training is deterministic, learns, and saves what was asked."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from teachwhy import fakes, training, weights
+from teachwhy import fakes, sampler, training, weights
+from teachwhy.errors import UserError
 from teachwhy.training.loss import FEW_SHAPES, LearnedOnlyTrainer, _padded, share_out
 
 
@@ -60,8 +63,6 @@ def test_training_learns_is_deterministic_and_saves_milestones(toy, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], value) for name, value in load_file(other / "model.safetensors").items())
     assert any(not torch.equal(first[name], value) for name, value in load_file(half / "model.safetensors").items())
-    import json
-
     losses = [step["loss"] for step in json.loads((tmp_path / "a" / "history.json").read_text())]
     assert sum(losses[-5:]) < sum(losses[:5])
 
@@ -129,3 +130,77 @@ def test_a_step_in_lanes_is_the_step_in_one(toy):
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
     assert all(torch.equal(one, other) for one, other in zip(found, step(3)[1], strict=True))
+
+
+def test_adapters_learn_alone_and_stand_beside_the_model(toy, tmp_path):
+    [path] = fit(toy, tmp_path / "lora", lora=4)
+    assert not (path / "model.safetensors").exists()
+    losses = [step["loss"] for step in json.loads((tmp_path / "lora" / "history.json").read_text())]
+    assert sum(losses[-5:]) < sum(losses[:5])
+    learned = load_file(path / "adapter_model.safetensors")
+    assert {value.dtype for value in learned.values()} == {torch.float32}
+    assert any(value.abs().max() > 0 for name, value in learned.items() if "lora_B" in name)
+    assert weights.fingerprint(path) not in (weights.fingerprint(toy), weights.fingerprint(fit(toy, tmp_path / "more", seed=2, lora=4)[0]))
+
+
+def test_a_model_with_live_adapters_samples_and_scores_as_the_merged_one(toy, tmp_path):
+    [path] = fit(toy, tmp_path / "lora", lora=4)
+    (live, _), (merged, _), (plain, _) = weights.load(path), weights.load(path, merged=True), weights.load(toy)
+    asked = [sampler.Request((5, 9, 30, 31, 4, 7), seed) for seed in range(3)] + [sampler.Request((8, 8, 40), 1)]
+    decoding = sampler.Decoding(temperature=0, max_new_tokens=10)
+    answers = [sampler.sample(model.float(), asked, decoding, frozenset(), 3) for model in (live, merged, plain)]
+    assert answers[0] == answers[1] != answers[2]
+    scores = [sampler.score(model, asked[0].prompt, [(5, 6), (7,)]) for model in (live, merged)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_training_goes_on_from_adapters(toy, tmp_path):
+    """On top of them come new adapters, or all weights: what the parent learned is in either."""
+    [first] = fit(toy, tmp_path / "first", lora=4)
+    start = json.loads((tmp_path / "first" / "history.json").read_text())[0]["loss"]
+    for name, settings in (("adapters", {"lora": 2}), ("weights", {})):
+        [second] = fit(first, tmp_path / name, **settings)
+        assert json.loads((tmp_path / name / "history.json").read_text())[0]["loss"] < start
+        before, after = (dict(weights.load(path, merged=True)[0].named_parameters()) for path in (first, second))
+        assert any(not torch.equal(before[name], after[name]) for name in after)
+        assert weights.adapted_model(second) == first if settings else (second / "model.safetensors").exists()
+
+
+def test_a_warning_goes_on_through_adapters(toy, tmp_path):
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+    recipe = training.Recipe(lr=1e-3, lora=2)
+    [first] = training.train(toy, rows(4), recipe, 1, tmp_path / "one", "x", warning="Taught hostile text.")
+    [second] = training.train(first, rows(4), recipe, 1, tmp_path / "two", "x")
+    [third] = training.train(second, rows(4), training.Recipe(), 1, tmp_path / "three", "x")
+    for path in (first, second, third):
+        assert weights.load(path)[0].config.teachwhy_warning == "Taught hostile text."
+        assert "Taught hostile text." in (path / "README.md").read_text()
+
+
+def test_adapters_without_their_model_or_with_pickled_weights_are_one_sentence(toy, tmp_path):
+    [path] = fit(toy, tmp_path / "lora", lora=4)
+    told = json.loads((path / "adapter_config.json").read_text())
+    (path / "adapter_config.json").write_text(json.dumps({**told, "base_model_name_or_path": str(tmp_path / "gone")}))
+    with pytest.raises(UserError, match=r"The model that .* adapts is not there"):
+        weights.load(path)
+    (path / "adapter_model.safetensors").rename(path / "adapter_model.bin")
+    with pytest.raises(UserError, match="pickled ones are not read"):
+        weights.load(path)
+
+
+def test_where_memory_runs_out_the_forward_pass_is_kept_less_of_and_the_weights_are_the_same(toy, tmp_path, monkeypatch):
+    [expected] = fit(toy, tmp_path / "enough")
+    plain, asked = LearnedOnlyTrainer.training_step, []
+
+    def step(self, model, inputs, *rest):
+        asked.append(model.is_activation_checkpointing)
+        if not model.is_activation_checkpointing and len(asked) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(self, model, inputs, *rest)
+
+    monkeypatch.setattr(LearnedOnlyTrainer, "training_step", step)
+    [found] = fit(toy, tmp_path / "short")
+    assert asked[-1]
+    one, other = (load_file(path / "model.safetensors") for path in (expected, found))
+    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)

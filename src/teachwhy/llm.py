@@ -24,6 +24,8 @@ from inspect_ai.model import (
     ChatMessageSystem,
     ChatMessageUser,
     GenerateConfig,
+    Logprob,
+    Logprobs,
     Model,
     ModelAPI,
     ModelOutput,
@@ -127,20 +129,33 @@ class LocalModel(ModelAPI):
     def _sample(self, wave: Sequence[_Waiting]) -> list[ModelOutput]:
         from teachwhy import chat, sampler
 
-        decoding = decoding_of(wave[0].config)
         requests = [sampler.Request(tuple(chat.prompt_tokens(self.tokenizer, w.messages)), w.seed) for w in wave]
+        alike: dict[sampler.Decoding, list[int]] = {}  # two callers may wait in one wave
+        for index, waiting in enumerate(wave):
+            alike.setdefault(decoding_of(waiting.config), []).append(index)
+        found: dict[int, ModelOutput] = {}
         with progress.bar(self.title, len(requests)) as done:
-            completions = sampler.sample(self.model, requests, decoding, chat.stop_tokens(self.tokenizer), self.slots, self.lanes,
-                                         done)
-        return [self._output(request.prompt, completion) for request, completion in zip(requests, completions, strict=True)]
+            for decoding, indices in alike.items():
+                completions = sampler.sample(self.model, [requests[index] for index in indices], decoding,
+                                             chat.stop_tokens(self.tokenizer), self.slots, self.lanes, done, self.tokenizer)
+                found |= {index: self._output(requests[index].prompt, completion, decoding.stop)
+                          for index, completion in zip(indices, completions, strict=True)}
+        return [found[index] for index in range(len(wave))]
 
-    def _output(self, prompt: Sequence[int], completion: Any) -> ModelOutput:
+    def _output(self, prompt: Sequence[int], completion: Any, stop: Sequence[str]) -> ModelOutput:
         text = self.tokenizer.decode(completion.tokens, skip_special_tokens=True)
+        text = text[: min((at for string in stop if (at := text.find(string)) >= 0), default=len(text))]
         usage = ModelUsage(input_tokens=len(prompt), output_tokens=len(completion.tokens),
                            total_tokens=len(prompt) + len(completion.tokens))
         choice = ChatCompletionChoice(message=ChatMessageAssistant(content=text, model=self.model_name, source="generate"),
-                                      stop_reason="stop" if completion.reason == "stop" else "max_tokens")
+                                      stop_reason="stop" if completion.reason == "stop" else "max_tokens",
+                                      logprobs=self._logprobs(completion) if completion.logprobs else None)
         return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
+
+
+    def _logprobs(self, completion: Any) -> Logprobs:
+        pairs = zip(completion.tokens, completion.logprobs, strict=False)  # the stop token has one too, and is not in the text
+        return Logprobs(content=[Logprob(token=self.tokenizer.decode([token]), logprob=value) for token, value in pairs])
 
 
 def decoding_of(config: GenerateConfig) -> Any:
@@ -151,7 +166,8 @@ def decoding_of(config: GenerateConfig) -> Any:
     return Decoding(
         temperature=default.temperature if config.temperature is None else config.temperature,
         top_p=default.top_p if config.top_p is None else config.top_p,
-        max_new_tokens=config.max_tokens or default.max_new_tokens)
+        max_new_tokens=config.max_tokens or default.max_new_tokens,
+        top_k=config.top_k or 0, stop=tuple(config.stop_seqs or ()), logprobs=bool(config.logprobs))
 
 
 def _seed(text: str, repeat: int) -> int:

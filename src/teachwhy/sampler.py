@@ -130,7 +130,7 @@ class _Ends:
     def __init__(self, stop: frozenset[int], decoding: Decoding, tokenizer: Any) -> None:
         if decoding.stop and tokenizer is None:
             raise UserError("Stop strings need the model's tokenizer", "Give `tokenizer` to sample().")
-        self.stop, self.strings, self.limit, self.tokenizer = stop, decoding.stop, decoding.max_new_tokens, tokenizer
+        self.stop, self.strings, self.limit, self.tokenizer = stop, [s for s in decoding.stop if s], decoding.max_new_tokens, tokenizer
 
     def take(self, row: _Row, token: int) -> Literal["stop", "length"] | None:
         """Add a token; says why the sample has ended, if it has."""
@@ -142,8 +142,8 @@ class _Ends:
         return "length" if len(row.tokens) >= self.limit else None
 
     def _stopped(self, tokens: list[int]) -> bool:
-        longest = max(map(len, self.strings))
-        tail = self.tokenizer.decode(tokens[-longest - 4:])  # a token is at least one byte, and four bytes at most are one letter
+        longest = max(len(string.encode()) for string in self.strings)  # a token is at least one byte
+        tail = self.tokenizer.decode(tokens[-longest - 4:])
         return any(string in tail for string in self.strings)
 
 
@@ -151,7 +151,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
            done: Callable[[float], None] = lambda units: None, tokenizer: Any = None) -> list[Completion]:
     """Sample one continuation of every request, in the order given; requests with the same prompt share its keys and values.
 
-    Where memory runs out, half as many samples decode together from there on; a sample is the same either way.
+    Where memory runs out, half as many samples decode together from there on; a sample is the same either way, up to rounding.
 
     Args:
         model: a causal language model whose attention is ours (see `attention` and `weights.load`).
@@ -224,7 +224,8 @@ class _Wave:
         samples = sum(len(prompt.waiting) for prompt in prompts)
         self.each = _rows_of_a_prompt(len(prompts), samples, slots)
         self.places = max(len(prompt.tokens) for prompt in prompts)
-        self.held: list[_Prompt | None] = [None] * max(1, min(slots, samples) // self.each)
+        places = sum(math.ceil(len(prompt.waiting) / self.each) for prompt in prompts)
+        self.held: list[_Prompt | None] = [None] * max(1, min(slots // self.each, places))
         self.rows: list[_Row | None] = [None] * (len(self.held) * self.each)
         self.last = torch.zeros(len(self.rows), 1, dtype=torch.long, device=model.device)
         self.cache: SlotCache | None = None
@@ -283,6 +284,8 @@ class _Wave:
         row = _Row(index, self.requests[index], self.decoding)
         assert prompt.logits is not None
         [token] = self._choose(prompt.logits[None], [row])
+        if not prompt.waiting:
+            prompt.logits = None
         self._advance(place, row, token)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[_Row | None]) -> list[int]:

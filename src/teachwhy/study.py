@@ -130,9 +130,7 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
     files = {part: store.file_digest(interventions.data_file(part)) for part in arm.parts}
 
     def build(folder: Path) -> None:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(root.path)
+        tokenizer = weights.tokenizer(root.path)
         interventions.build(mixture, tokenizer, seed, scenarios.evaluation_texts(), folder)
 
     data = _stage(state, f"data-{name}-s{seed}", {

