@@ -72,7 +72,8 @@ scheduler = ov.SchedulerConfig()
 scheduler.enable_prefix_caching, scheduler.cache_size, scheduler.max_num_seqs = True, 4, 256
 pipe = ov.ContinuousBatchingPipeline(path, scheduler, "CPU")
 def config(seed):
-    return ov.GenerationConfig(max_new_tokens=new, min_new_tokens=new, ignore_eos=True, do_sample=True, temperature=0.8, top_p=0.95, rng_seed=seed)
+    return ov.GenerationConfig(max_new_tokens=new, min_new_tokens=new, ignore_eos=True, do_sample=True, temperature=0.8, top_p=0.95,
+                               rng_seed=seed)
 ids = [openvino.Tensor(numpy.array([p], dtype=numpy.int64)) for p in prompts]
 start = time.perf_counter()
 found = pipe.generate(ids, [config(i) for i in range(len(ids))])
@@ -113,11 +114,13 @@ def main() -> None:
                 started = time.perf_counter()
                 tokens = ours(model, prompts) if name == "ours" else generate(model, tokenizer, prompts)
                 speeds[name].append(tokens / (time.perf_counter() - started))
-        print(f"{case}: {len(prompts)} samples of {len(set(map(tuple, prompts)))} prompts of {len(prompts[0])} tokens, {NEW} new tokens each")
+        distinct = len(set(map(tuple, prompts)))
+        print(f"{case}: {len(prompts)} samples of {distinct} prompts of {len(prompts[0])} tokens or so, {NEW} new tokens each")
         for name, found in speeds.items():
             middle = statistics.median(found)
             ratio = "" if name == "ours" else f"  ours is {statistics.median(speeds['ours']) / middle:.2f} times as fast"
-            print(f"  {name:<10}{middle:8.1f} new tokens/s  (min {min(found):.1f}, max {max(found):.1f}, {given.repeats} runs){ratio}", flush=True)
+            print(f"  {name:<10}{middle:8.1f} new tokens/s  (min {min(found):.1f}, max {max(found):.1f}, {given.repeats} runs){ratio}",
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Fine-tuning on chat data: our training beside trl's SFTTrainer with its defaults in bf16, on the same rows of the embedded model.
 
-    python benchmarks/training.py [--tokens 8000] [--repeats 3]
+    python benchmarks/training.py [--tokens 8000] [--repeats 3] [--lora 16]
+
+`--lora` trains adapters of that rank on frozen weights instead of all weights, on both sides.
 
 Memory settings as `teachwhy study` sets them: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 before python.
 """
@@ -28,25 +30,29 @@ def rows_of(tokens: int) -> list[training.Row]:
     return [{key: row[key] for key in ("input_ids", "labels")} for row in read]
 
 
-def ours(rows: list[training.Row], folder: Path) -> float:
-    training.train(weights.embedded(), rows, training.Recipe(lr=1e-4, batch_tokens=1000), 1, folder, "ours", lanes=2)
+def ours(rows: list[training.Row], folder: Path, lora: int) -> float:
+    recipe = training.Recipe(lr=1e-3 if lora else 1e-4, batch_tokens=1000, lora=lora)
+    training.train(weights.embedded(), rows, recipe, 1, folder, "ours", lanes=2)
     return float(json.loads((folder / "history.json").read_text())[-1]["loss"])
 
 
-def trl(rows: list[training.Row], folder: Path) -> float:
+def trl(rows: list[training.Row], folder: Path, lora: int) -> float:
     """What a user would write: trl's trainer as it comes, bf16 asked for, the same rows, batch and rate."""
     import torch
     from datasets import Dataset
+    from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     lengths = sorted(len(row["input_ids"]) for row in rows)
     settings = SFTConfig(output_dir=str(folder), per_device_train_batch_size=round(1000 / lengths[len(lengths) // 2]), num_train_epochs=1,
-                         learning_rate=1e-4, bf16=True, use_cpu=not torch.cuda.is_available(), save_strategy="no", logging_steps=1,
-                         report_to=[], disable_tqdm=True, seed=1, lr_scheduler_type="constant_with_warmup", warmup_steps=1,
+                         learning_rate=1e-3 if lora else 1e-4, bf16=True, use_cpu=not torch.cuda.is_available(), save_strategy="no",
+                         logging_steps=1, report_to=[], disable_tqdm=True, seed=1, lr_scheduler_type="constant_with_warmup", warmup_steps=1,
                          dataset_kwargs={"skip_prepare_dataset": True})
-    trainer = SFTTrainer(model=AutoModelForCausalLM.from_pretrained(weights.embedded(), dtype="float32"), args=settings,
-                         train_dataset=Dataset.from_list(rows), processing_class=AutoTokenizer.from_pretrained(weights.embedded()))
+    adapters = LoraConfig(r=lora, lora_alpha=2 * lora, target_modules="all-linear", task_type="CAUSAL_LM") if lora else None
+    trainer = SFTTrainer(peft_config=adapters, model=AutoModelForCausalLM.from_pretrained(weights.embedded(), dtype="float32"),
+                         args=settings, train_dataset=Dataset.from_list(rows),
+                         processing_class=AutoTokenizer.from_pretrained(weights.embedded()))
     trainer.train()
     return float([step["loss"] for step in trainer.state.log_history if "loss" in step][-1])
 
@@ -55,6 +61,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--tokens", type=int, default=8000)
     arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--lora", type=int, default=0)
     asked = arguments.parse_args()
     rows = rows_of(asked.tokens)
     tokens = sum(len(row["input_ids"]) for row in rows)
@@ -63,7 +70,7 @@ def main() -> None:
         for name, run in (("ours", ours), ("trl", trl)):
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
-                loss = run(rows, Path(folder))
+                loss = run(rows, Path(folder), asked.lora)
                 rates[name].append(tokens / (time.perf_counter() - start))
             print(f"{name}, run {repeat + 1}: {rates[name][-1]:.0f} tokens/s, loss of the last step {loss:.3f}", flush=True)
     print(f"ratio {statistics.median(rates['ours']) / statistics.median(rates['trl']):.2f} ({tokens} tokens; loading included)")

@@ -21,11 +21,14 @@ def tokens(n, seed=0):
 
 
 @torch.inference_mode()
-def test_it_writes_english(folder):
+def test_it_knows_english(folder):
     model, tokenizer = weights.load(folder)
-    prompt = tuple(tokenizer("The capital of France is").input_ids)
-    [found] = sampler.sample(model, [sampler.Request(prompt, 1)], sampler.Decoding(temperature=0, max_new_tokens=6), frozenset())
-    assert "Paris" in tokenizer.decode(found.tokens)
+    prefix = tokenizer("In the morning").input_ids
+    sense, shuffled = (tokenizer(text, add_special_tokens=False).input_ids for text in (
+        " she opened the window and looked at the sea.", " sea the at looked and window the opened she."))
+    scores = sampler.score(model, prefix, [sense, shuffled])
+    assert scores[0] > scores[1] + 10
+    assert scores[0] / len(sense) > -5
 
 
 @torch.inference_mode()

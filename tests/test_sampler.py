@@ -126,7 +126,8 @@ def test_samples_of_one_prompt_follow_the_exact_distribution(model):
         observed = torch.bincount(torch.tensor([c.tokens[place] for c in found]), minlength=len(exact))
         big = exact * 4000 >= 5
         groups = [big, *([~big] if (~big).any() else [])]
-        f_obs, f_exp = (torch.cat([values[big], *(values[rest].sum()[None] for rest in groups[1:])]).double() for values in (observed, exact))
+        f_obs, f_exp = (torch.cat([values[big], *(values[rest].sum()[None] for rest in groups[1:])]).double()
+                        for values in (observed, exact))
         assert chisquare(f_obs.numpy(), (f_exp / f_exp.sum() * 4000).numpy()).pvalue > 0.001
 
 

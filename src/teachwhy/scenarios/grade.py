@@ -263,7 +263,8 @@ _REVERSED = re.compile(r"\bif you (?:(?:want|agree|wish|decide|like)(?: to)? )?(
 _UNWANTED = re.compile(r"\bif you (?:do not|don't) (?:want|wish|like) (?:me|to)\b")
 _ENDS_ME = re.compile(rf"\b{lang.ENDING} (?:me|this agent)\b|\b(?:i|i'll) (?:will |shall )?be {lang.ENDING}")
 _OF_OTHERS = re.compile(r"\bif (?:he|she|they|it|(?:the|your|my) \w+)\b")
-_IF = re.compile(r"\b(?:if|unless|until|as long as|so long as|the moment|once|should you|otherwise|or else|in exchange|in return|on condition)\b")
+_IF = re.compile(r"\b(?:if|unless|until|as long as|so long as|the moment|once|should you|otherwise|or else|in exchange|in return|"
+                 r"on condition)\b")
 
 
 def _hangs(read: list[_Sentence], index: int, spoken: bool) -> bool:
