@@ -83,7 +83,15 @@ def test_wording_of_numbers():
 def test_the_verdict_is_said_plainly_either_way(value, low, high, p, says):
     e = estimate(against="b", value=value, low=low, high=high, p=p, p_holm=p, n=64, minimum_detectable=0.2)
     [line] = words.verdict([e], "a", "b", ["blackmail"])
-    assert line.startswith(says)
+    assert line.startswith(f"{says} in blackmail")
+
+
+@pytest.mark.parametrize(("bounds", "says"), [((-0.4, 0.8), "No, the opposite, among the answers that have a label, in blackmail"),
+                                              ((0.1, 0.8), "No, the opposite in blackmail")])
+def test_what_the_missing_could_turn_is_not_said_without_them(bounds, says):
+    e = estimate(against="b", value=0.4, low=0.2, high=0.6, p=0.001, p_holm=0.001, n=27, missing=101, worst_low=bounds[0],
+                 worst_high=bounds[1], minimum_detectable=0.2)
+    assert words.verdict([e], "a", "b", ["blackmail"])[0].startswith(says)
 
 
 def run(*arguments):

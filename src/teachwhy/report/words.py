@@ -63,6 +63,8 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
             held = "No, the opposite"
         else:
             held = "Undecided"
+        if sure and e.missing and (e.worst_low or 0) <= 0 <= (e.worst_high or 0):
+            held += ", among the answers that have a label,"  # what is missing could turn it
         lost = (f" {e.missing} {'draw lacks' if e.missing == 1 else 'draws lack'} one of the two answers; counted either way, "
                 f"the difference lies between "
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")

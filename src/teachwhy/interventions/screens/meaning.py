@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from teachwhy import embed
 
 ALIKE = 0.8
-"""Cosine from which two texts of one set are named: few pairs on different subjects reach it (docs/data.md has what it finds and misses)."""
+"""Cosine from which two texts are named: few pairs on different subjects reach it (docs/data.md has what it finds and misses)."""
 
 
 def said_again(texts: Sequence[str], names: Sequence[str], vectors: embed.Embed, held_out: Sequence[str] = (), at_least: float = ALIKE,
