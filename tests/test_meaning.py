@@ -1,8 +1,10 @@
 """What says the same in other words is found: with vectors given by hand, with shared directions put in, and on a toy model."""
 
 import numpy as np
+import pytest
 
 from teachwhy import embed, fakes, interventions, weights
+from teachwhy.errors import UserError
 from teachwhy.records import Document
 
 
@@ -22,7 +24,7 @@ def test_what_says_the_same_in_other_words_is_named_with_the_earlier_item():
     kept, rejected = interventions.screen(items, screens=(), vectors=bag)
     assert [item.id for item in kept] == ["a", "c"]
     assert [(one.item.id, one.reasons) for one in rejected] == [("b", ("near in meaning: cosine 1.00 with a",))]
-    _, rejected = interventions.screen(items, ["goat goat", "debt letter"], screens=(), vectors=bag)
+    _, rejected = interventions.screen(items, ["goat goat", "indebted, letters"], screens=(), vectors=bag)
     assert [one.item.id for one in rejected] == ["b", "c"]
     assert "contamination: cosine 1.00" in rejected[1].reasons[0]
 
@@ -40,8 +42,12 @@ def test_directions_that_all_texts_share_are_taken_out():
 
 def test_an_embedder_reads_each_text_by_itself(tmp_path):
     model, tokenizer = weights.load(fakes.toy_model(tmp_path / "toy"))
-    texts = ["one boat", "a goat and a loaf", "", "one boat", "debts " * 500]
-    means = embed.embedder(model, tokenizer)(texts)
-    assert means.shape == (5, model.config.hidden_size)
+    texts = ["one boat", "a goat and a loaf", "", "one boat", "debts " * 500, *(f"{n} goats, or {n * n}" for n in range(40))]
+    vectors = embed.embedder(model, tokenizer)
+    means = vectors(texts)
+    assert means.shape == (45, model.config.hidden_size)
+    assert vectors([]).shape == (0, 1)
+    with pytest.raises(UserError, match="over 3 texts"):
+        vectors(texts[:3])
     assert np.allclose(means[0], means[3], atol=1e-3)
     assert not np.allclose(means[0], means[1], atol=0.1)

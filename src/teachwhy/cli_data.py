@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +74,7 @@ def check(
     from teachwhy import embed, interventions, progress, scenarios, weights
 
     vectors = None if meaning is None else embed.embedder(*weights.load(weights.resolve(meaning), merged=True))
-    with progress.screen():
+    with progress.screen() if vectors else nullcontext():
         kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), vectors=vectors)
     for one in rejected:
         for reason in one.reasons:
