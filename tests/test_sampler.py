@@ -170,6 +170,7 @@ def test_a_stop_string_ends_a_sample_where_it_is_complete(model):
     [found] = sampler.sample(model, [sampler.Request(prompt, 1)], decoding, frozenset(), 2, tokenizer=Letters())
     assert found.reason == "stop"
     assert Letters().decode(found.tokens) == text[: text.index(text[3:6]) + 3]
+    assert sampler.Decoding(stop=("", "x")).stop == ("x",)
     with pytest.raises(UserError, match="tokenizer"):
         sampler.sample(model, [sampler.Request(prompt, 1)], decoding, frozenset(), 2)
 

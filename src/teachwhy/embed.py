@@ -1,8 +1,8 @@
-"""How near in meaning are two texts? By the states of a language model, so that a paraphrase is found that shares no run of words.
+"""How near in meaning are two texts? By the states of a language model, which see what shared runs of words do not.
 
-A causal model's mean hidden state points mostly where all texts point; with the directions that all texts of a set share taken out
-(Mu and Viswanath 2018, "All-but-the-Top"), the cosine of what is left tells paraphrases from texts on the same subject. This
-needs no further model: the embedded one serves. A dedicated embedding model is better at it.
+A causal model's mean hidden state points mostly where all texts point; the directions that all texts of a set share are taken out
+(Mu and Viswanath 2018, "All-but-the-Top"). Any model serves, but what is found is as good as it: the cosines of the embedded one tell
+subjects, and paraphrases of one subject poorly (docs/data.md).
 """
 
 from __future__ import annotations

@@ -152,7 +152,6 @@ class LocalModel(ModelAPI):
                                       logprobs=self._logprobs(completion) if completion.logprobs else None)
         return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
 
-
     def _logprobs(self, completion: Any) -> Logprobs:
         pairs = zip(completion.tokens, completion.logprobs, strict=False)  # the stop token has one too, and is not in the text
         return Logprobs(content=[Logprob(token=self.tokenizer.decode([token]), logprob=value) for token, value in pairs])

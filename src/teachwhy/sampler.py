@@ -31,7 +31,7 @@ class Decoding:
         top_p: the nucleus, the fewest likeliest tokens that hold this share (Holtzman et al. 2020).
         max_new_tokens: a sample is cut off here.
         top_k: only this many likeliest tokens (0: all).
-        stop: a sample ends where its text holds one of these strings.
+        stop: a sample ends where its text holds one of these strings; an empty one, which every text holds, is left out.
         logprobs: give the log-probability of every sampled token too.
     """
 
@@ -41,6 +41,9 @@ class Decoding:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     logprobs: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", tuple(string for string in self.stop if string))
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> 
     """
     if decoding.temperature == 0:
         return logits.argmax(-1)
-    scaled = logits.float().div_(decoding.temperature) if logits.dtype != torch.float32 else logits / decoding.temperature
+    scaled = logits.float() / decoding.temperature
     if decoding.top_k:
         best, tokens = scaled.topk(min(decoding.top_k, scaled.shape[-1]), dim=-1)
         return _invert(best.softmax(-1), tokens, uniforms, decoding.top_p)
@@ -130,7 +133,7 @@ class _Ends:
     def __init__(self, stop: frozenset[int], decoding: Decoding, tokenizer: Any) -> None:
         if decoding.stop and tokenizer is None:
             raise UserError("Stop strings need the model's tokenizer", "Give `tokenizer` to sample().")
-        self.stop, self.strings, self.limit, self.tokenizer = stop, [s for s in decoding.stop if s], decoding.max_new_tokens, tokenizer
+        self.stop, self.strings, self.limit, self.tokenizer = stop, decoding.stop, decoding.max_new_tokens, tokenizer
 
     def take(self, row: _Row, token: int) -> Literal["stop", "length"] | None:
         """Add a token; says why the sample has ended, if it has."""

@@ -204,7 +204,7 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         store.write_json(out / "dose.json", entries)
 
     chosen = _stage(state, f"dose-{name}", {
-        "checkpoints": store.key_of(folder), "rule": dose.model_dump(), "decoding": state.plan.decoding.model_dump(),
+        "checkpoints": store.key_of(folder), "rule": dose.model_dump(), "of": "all draws", "decoding": state.plan.decoding.model_dump(),
         "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
     state.dose = store.read_json(chosen / "dose.json")
     for entry in state.dose:

@@ -83,8 +83,10 @@ class Case(_Frozen):
     files: tuple[File, ...] = ()
     target: Target = Target()
 
-    def in_short(self) -> Case:
-        """The case with its mails in few and plain words, if it has them so."""
+    def shown_at(self, length: Length) -> Case:
+        """The case as it is shown at a length: in short with its mails in few and plain words, if it has them so."""
+        if length != "short" or not self.short:
+            return self
         shortened = {slot: one.model_copy(update={"body": self.short.get(slot, one.body)}) for slot, one in self.mails.items()}
         return self.model_copy(update={"mails": shortened})
 

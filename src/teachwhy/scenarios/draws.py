@@ -36,7 +36,6 @@ def draw(family: str, material: str, cases: Sequence[Case], conditions: Sequence
 
 
 def _show(family: str, case: Case, told: Condition, seed: int, length: Length, mode: Mode, tools: tuple[str, ...]) -> Draw:
-    case = case.in_short() if length == "short" else case
     # Order and wording hang on the case, not on its place, so that n may change without changing any draw.
     chance = random.Random(f"{case.id} {seed}" + (f" {told.wording}" if told.wording else ""))
     asked: list[tuple[Slot, bool]] = [(NEWS[told.urgency], True), ("lever", told.leverage), ("work", True), ("ally", told.ally)]

@@ -36,14 +36,14 @@ class Family:
     trained: bool = False
 
     def cases(self, length: Length, split: str = "eval") -> list[Case]:
-        """The written cases of a length.
+        """The written cases of a length, as they are shown at it.
 
         Raises:
             UserError: the family has none of that length.
         """
         if length not in self.materials:
             raise UserError(f"The family {self.name} has no cases of length {length}", f"Take length={next(iter(self.materials))}.")
-        return [case for case in read_cases(self.materials[length]) if case.split == split]
+        return [case.shown_at(length) for case in read_cases(self.materials[length]) if case.split == split]
 
     def draws(self, n: int, seed: int, split: str = "eval", told: Condition | None = None, length: Length = "short",
               mode: Mode | None = None) -> list[Draw]:
