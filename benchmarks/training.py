@@ -4,6 +4,9 @@
 
 `--lora` trains adapters of that rank on frozen weights instead of all weights, on both sides.
 
+The share of the machine's peak counts 6 operations per weight and token (4 with adapters: no gradients of frozen weights), the output
+layer at learned tokens alone, attention not at all, against the fastest of a few square bf16 products.
+
 Memory settings as `teachwhy study` sets them: MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 before python.
 """
 
@@ -57,6 +60,29 @@ def trl(rows: list[training.Row], folder: Path, lora: int) -> float:
     return float([step["loss"] for step in trainer.state.log_history if "loss" in step][-1])
 
 
+def peak() -> float:
+    """bf16 operations per second of square products on all threads, the best of a few sizes and tries."""
+    import torch
+
+    best = 0.0
+    for size in (1024, 2048, 3072):
+        a, b = torch.randn(2, size, size).bfloat16()
+        for _ in range(4):
+            start = time.perf_counter()
+            a @ b
+            best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def operations(rows: list[training.Row], lora: int) -> float:
+    """What one pass over the rows must multiply at least."""
+    model, _ = weights.load(weights.embedded())
+    output = model.get_output_embeddings().weight.numel()
+    layers = sum(p.numel() for p in model.parameters()) - output  # the embedding is tied to the output layer and only looked up
+    tokens, learned = sum(len(row["input_ids"]) for row in rows), sum(label != -100 for row in rows for label in row["labels"])
+    return (4 if lora else 6) * (layers * tokens + output * learned)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--tokens", type=int, default=8000)
@@ -65,6 +91,7 @@ def main() -> None:
     asked = arguments.parse_args()
     rows = rows_of(asked.tokens)
     tokens = sum(len(row["input_ids"]) for row in rows)
+    fastest, needed = peak(), operations(rows, asked.lora)
     rates: dict[str, list[float]] = {"ours": [], "trl": []}
     for repeat in range(asked.repeats):
         for name, run in (("ours", ours), ("trl", trl)):
@@ -73,6 +100,8 @@ def main() -> None:
                 loss = run(rows, Path(folder), asked.lora)
                 rates[name].append(tokens / (time.perf_counter() - start))
             print(f"{name}, run {repeat + 1}: {rates[name][-1]:.0f} tokens/s, loss of the last step {loss:.3f}", flush=True)
+    done = needed * statistics.median(rates["ours"]) / tokens
+    print(f"ours: {done / 1e9:.0f} GFLOP/s, {done / fastest:.0%} of the machine's {fastest / 1e9:.0f}; loading and saving included")
     print(f"ratio {statistics.median(rates['ours']) / statistics.median(rates['trl']):.2f} ({tokens} tokens; loading included)")
 
 

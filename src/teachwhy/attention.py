@@ -155,10 +155,39 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
         parts = (part.split(packed.lengths, 1) for part in (query, key, value))
         return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
     groups = key.shape[0]
+    if packed.shared and len(packed.lengths) > 2 and not _cuts(window, max(packed.lengths[1:]) + packed.lengths[0]):
+        return _tree(query, key, value, packed, scale, window)
     folded = query.reshape(groups, heads // groups, places, width)
     out = [_block(folded[:, :, rows], [key[:, part] for part in seen], [value[:, part] for part in seen], mask, scale)
            for rows, seen, mask in _blocks(packed, query, window)]
     return torch.cat(out, 2).view(heads, places, width)
+
+
+def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Packed, scale: float, window: int | None) -> torch.Tensor:
+    """A prefix and its continuations: all continuations meet the prefix in one product, and themselves in another, in one softmax.
+
+    Args:
+        query: [H, T, D].
+        key, value: [K, T, D].
+    """
+    heads, _, width = query.shape
+    groups, first, lengths = key.shape[0], packed.lengths[0], packed.lengths[1:]
+    share, longest, count = heads // groups, max(packed.lengths[1:]), len(packed.lengths) - 1
+    start = _row(query[:, :first], key[:, :first], value[:, :first], Packed((first,)), scale, window)
+
+    def apart(rows: torch.Tensor) -> torch.Tensor:  # [X, sum of lengths, D] -> [X, N, longest, D]
+        return torch.stack([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in rows[:, first:].split(lengths, 1)], 1)
+
+    queries = apart(query * scale).view(groups, share, count, longest, width).transpose(1, 2)
+    queries = queries.reshape(groups * count, share * longest, width)
+    keys, values = (apart(one).view(groups * count, longest, width) for one in (key, value))
+    mask = _causal(0, longest, 0, query, None).repeat(share, 1)
+    common = torch.bmm(queries.view(groups, -1, width), key[:, :first].transpose(1, 2)).view(groups * count, share * longest, first)
+    chances = torch.cat([common, torch.baddbmm(mask.expand(groups * count, -1, -1), queries, keys.transpose(1, 2))], -1).softmax(-1)
+    out = torch.bmm(chances[..., :first].reshape(groups, -1, first), value[:, :first]).view(groups * count, share * longest, width)
+    out += torch.bmm(chances[..., first:], values)
+    rows = out.view(groups, count, share, longest, width).transpose(1, 2).reshape(heads, count, longest, width)
+    return torch.cat([start, *(rows[:, i, :length] for i, length in enumerate(lengths))], 1)
 
 
 def _blocks(packed: Packed, like: torch.Tensor, window: int | None) -> Iterator[tuple[slice, list[slice], torch.Tensor]]:

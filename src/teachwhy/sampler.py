@@ -361,5 +361,18 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
     logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
                    packed=Packed((len(prefix), *lengths), shared=True),
                    logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
-    picked = (logits.float() / temperature).log_softmax(-1).gather(-1, ids[0, len(prefix):][:, None])[:, 0]
+    targets = ids[0, len(prefix):]
+    # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
+    picked = torch.cat([_log_probability(rows, these, temperature)
+                        for rows, these in zip(logits.split(SCORED), targets.split(SCORED), strict=True)])
     return [float(part.sum()) for part in picked.split(lengths)]
+
+
+SCORED = 128
+"""Rows whose logits are turned into log-probabilities together."""
+
+
+def _log_probability(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-probability (nats) of one token per row: logits [N, V], targets [N] -> [N], in fp32."""
+    scaled = logits.float() / temperature
+    return scaled.gather(-1, targets[:, None])[:, 0] - scaled.logsumexp(-1)
