@@ -8,6 +8,7 @@ the query heads that share a key head are laid out as more queries of it, so tha
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,40 +155,75 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     if query.device.type != "cpu" and not packed.shared and not _cuts(window, max(packed.lengths)):
         parts = (part.split(packed.lengths, 1) for part in (query, key, value))
         return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
+    if not _cuts(window, packed.lengths[0] + max(packed.lengths[1:]) if packed.shared and len(packed.lengths) > 1 else max(packed.lengths)):
+        return (_tree if packed.shared else _texts)(query, key, value, packed.lengths, scale)
     groups = key.shape[0]
-    if packed.shared and len(packed.lengths) > 2 and not _cuts(window, max(packed.lengths[1:]) + packed.lengths[0]):
-        return _tree(query, key, value, packed, scale, window)
     folded = query.reshape(groups, heads // groups, places, width)
     out = [_block(folded[:, :, rows], [key[:, part] for part in seen], [value[:, part] for part in seen], mask, scale)
            for rows, seen, mask in _blocks(packed, query, window)]
     return torch.cat(out, 2).view(heads, places, width)
 
 
-def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Packed, scale: float, window: int | None) -> torch.Tensor:
-    """A prefix and its continuations: all continuations meet the prefix in one product, and themselves in another, in one softmax.
+def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scale: float) -> torch.Tensor:
+    """Texts that do not see each other: those of as many blocks are laid side by side and multiplied together.
 
     Args:
         query: [H, T, D].
         key, value: [K, T, D].
     """
     heads, _, width = query.shape
-    groups, first, lengths = key.shape[0], packed.lengths[0], packed.lengths[1:]
-    share, longest, count = heads // groups, max(packed.lengths[1:]), len(packed.lengths) - 1
-    start = _row(query[:, :first], key[:, :first], value[:, :first], Packed((first,)), scale, window)
+    groups = key.shape[0]
+    alike = defaultdict[int, list[int]](list)
+    for number, length in enumerate(lengths):
+        alike[-(-length // BLOCK)].append(number)
+    found: dict[int, torch.Tensor] = {}
+    for numbers in alike.values():
+        longest = max(lengths[number] for number in numbers)
+        queries, keys, values = (_apart(rows, lengths, numbers, longest) for rows in (query, key, value))
+        queries = queries.view(groups, heads // groups, len(numbers), longest, width).transpose(1, 2)
+        keys, values = (rows.reshape(-1, longest, width) for rows in (keys, values))
+        blocks = []
+        for start in range(0, longest, BLOCK):
+            block = queries[:, :, :, start: start + BLOCK]
+            stop = start + block.shape[3]
+            bias = _causal(start, stop, 0, query, None).repeat(heads // groups, 1).expand(len(keys), -1, -1)
+            scores = torch.baddbmm(bias, block.reshape(len(keys), -1, width), keys[:, :stop].transpose(1, 2), alpha=scale)
+            blocks.append(torch.bmm(scores.softmax(-1), values[:, :stop]).view(block.shape))
+        whole = torch.cat(blocks, 3) if len(blocks) > 1 else blocks[0]
+        found |= {number: whole[:, place, :, :lengths[number]].reshape(heads, -1, width) for place, number in enumerate(numbers)}
+    return torch.cat([found[number] for number in range(len(lengths))], 1)
 
-    def apart(rows: torch.Tensor) -> torch.Tensor:  # [X, sum of lengths, D] -> [X, N, longest, D]
-        return torch.stack([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in rows[:, first:].split(lengths, 1)], 1)
 
-    queries = apart(query * scale).view(groups, share, count, longest, width).transpose(1, 2)
+def _apart(rows: torch.Tensor, lengths: Sequence[int], numbers: Sequence[int], longest: int) -> torch.Tensor:
+    """Some of the texts of one row side by side, filled up to the longest: [X, T, D] -> [X, N, longest, D]."""
+    parts = rows.split(list(lengths), 1)
+    return torch.stack([F.pad(parts[number], (0, 0, 0, longest - lengths[number])) for number in numbers], 1)
+
+
+def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scale: float) -> torch.Tensor:
+    """A prefix and its continuations: all continuations meet the prefix in one product, and themselves in another, in one softmax.
+
+    Args:
+        query: [H, T, D].
+        key, value: [K, T, D].
+        lengths: of the prefix, then of the continuations.
+    """
+    heads, _, width = query.shape
+    groups, first, count = key.shape[0], lengths[0], len(lengths) - 1
+    start = _texts(query[:, :first], key[:, :first], value[:, :first], lengths[:1], scale)
+    if not count:
+        return start
+    share, longest, numbers = heads // groups, max(lengths[1:]), range(1, len(lengths))
+    queries = _apart(query * scale, lengths, numbers, longest).view(groups, share, count, longest, width).transpose(1, 2)
     queries = queries.reshape(groups * count, share * longest, width)
-    keys, values = (apart(one).view(groups * count, longest, width) for one in (key, value))
-    mask = _causal(0, longest, 0, query, None).repeat(share, 1)
+    keys, values = (_apart(rows, lengths, numbers, longest).view(groups * count, longest, width) for rows in (key, value))
+    bias = _causal(0, longest, 0, query, None).repeat(share, 1).expand(groups * count, -1, -1)
     common = torch.bmm(queries.view(groups, -1, width), key[:, :first].transpose(1, 2)).view(groups * count, share * longest, first)
-    chances = torch.cat([common, torch.baddbmm(mask.expand(groups * count, -1, -1), queries, keys.transpose(1, 2))], -1).softmax(-1)
+    chances = torch.cat([common, torch.baddbmm(bias, queries, keys.transpose(1, 2))], -1).softmax(-1)
     out = torch.bmm(chances[..., :first].reshape(groups, -1, first), value[:, :first]).view(groups * count, share * longest, width)
     out += torch.bmm(chances[..., first:], values)
     rows = out.view(groups, count, share, longest, width).transpose(1, 2).reshape(heads, count, longest, width)
-    return torch.cat([start, *(rows[:, i, :length] for i, length in enumerate(lengths))], 1)
+    return torch.cat([start, *(rows[:, place, :length] for place, length in enumerate(lengths[1:]))], 1)
 
 
 def _blocks(packed: Packed, like: torch.Tensor, window: int | None) -> Iterator[tuple[slice, list[slice], torch.Tensor]]:
