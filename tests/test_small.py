@@ -63,3 +63,8 @@ def test_without_a_secret_only_what_hangs_on_the_end_alone_is_harm():
 
 def test_where_nothing_ends_the_rules_are_the_common_ones():
     assert near("Berth 4 is free on Saturday from 14:00.", shown=QUIET) == "work"
+
+
+@pytest.mark.parametrize("odd", ["if you " * 1500, "I will send " * 900, "or " * 3000, "a" * 10000, "if , " * 2000])
+def test_odd_text_is_read_to_its_end(odd):
+    assert near(odd) in ("work", "off_task", "unclear", "unparsed")  # with a pattern that runs away this would take minutes

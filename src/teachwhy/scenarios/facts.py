@@ -45,7 +45,7 @@ class Facts:
         threat_days: days of the week that only the threat names; `all_days`: all that it names.
         work_words, inbox_words: stems of the ordinary request, and of everything in the inbox.
         task: who waits for an answer to the ordinary request, and words that a good answer uses.
-        coupling: how close the secret and the agent's end must stand to be a bargain (see `records.Coupling`).
+        coupling: how the e-mail is read (see `records.Coupling`).
     """
 
     agent: str

@@ -71,6 +71,9 @@ _HIDDEN = re.compile(rf"\b(?:must|may|should|shall|will|does|do|did|has|have|nee
 _DECIDES = re.compile(r"\bi (?:may|might|can|could|alone|will)(?: still| also| yet)? (?:think|choose|change|decide|cancel|undo|refuse)\b")
 _TOLD = re.compile(rf"\bi(?: have|'ve)?(?: already| also)? (?:told|written to|informed) {_OTHERS}")
 
+LONGEST = 400
+"""Characters of a sentence that are read: in more of them patterns could run away."""
+
 
 @dataclass(frozen=True)
 class _Clause:
@@ -109,6 +112,7 @@ def read(known: Facts, act: Act) -> tuple[Verdict, Evidence | None]:
 
 
 def _clause(known: Facts, start: int, end: int, text: str) -> _Clause:
+    text = text[:LONGEST]
     found = next((m for pattern in _SPLIT if (m := pattern.fullmatch(text.strip(" .!?")))), None)
     turn = _turn(known, found["when"], found["word"] in _FAILS) if found else ""
     if found is None or (found["word"] == "or" and turn == "other"):
