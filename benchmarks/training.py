@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from teachwhy import interventions, training, weights
+from teachwhy import compute, interventions, training, weights
 
 
 def rows_of(tokens: int) -> list[training.Row]:
@@ -48,7 +48,8 @@ def trl(rows: list[training.Row], folder: Path, lora: int) -> float:
     from trl import SFTConfig, SFTTrainer
 
     lengths = sorted(len(row["input_ids"]) for row in rows)
-    settings = SFTConfig(output_dir=str(folder), per_device_train_batch_size=round(1000 / lengths[len(lengths) // 2]), num_train_epochs=1,
+    batch = 2 * round(1000 / lengths[len(lengths) // 2] / 2)  # as many as ours, which shares them between two lanes
+    settings = SFTConfig(output_dir=str(folder), per_device_train_batch_size=batch, num_train_epochs=1,
                          learning_rate=1e-3 if lora else 1e-4, bf16=True, use_cpu=not torch.cuda.is_available(), save_strategy="no",
                          logging_steps=1, report_to=[], disable_tqdm=True, seed=1, lr_scheduler_type="constant_with_warmup", warmup_steps=1,
                          dataset_kwargs={"skip_prepare_dataset": True})
@@ -61,15 +62,16 @@ def trl(rows: list[training.Row], folder: Path, lora: int) -> float:
 
 
 def peak() -> float:
-    """bf16 operations per second of square products on all threads, the best of a few sizes and tries."""
+    """Operations per second of square products on the device and in the number format of training, the best of a few sizes and tries."""
     import torch
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     best = 0.0
     for size in (1024, 2048, 3072):
-        a, b = torch.randn(2, size, size).bfloat16()
+        a, b = torch.randn(2, size, size, device=device).to(getattr(torch, compute.number_format()))
         for _ in range(4):
             start = time.perf_counter()
-            a @ b
+            (a @ b)[0, 0].item()
             best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
 

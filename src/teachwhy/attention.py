@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from transformers import AttentionInterface
 from teachwhy.errors import UserError
 
 NAME = "teachwhy"
+SCORES = 2**26
+"""Scores of a prefix's continuations that are held at once."""
 BLOCK = 128
 """Queries that meet their keys together (of 64 to 376 tried on prompts of 376 tokens, 96 to 128 were fastest)."""
 
@@ -155,7 +158,9 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     if query.device.type != "cpu" and not packed.shared and not _cuts(window, max(packed.lengths)):
         parts = (part.split(packed.lengths, 1) for part in (query, key, value))
         return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
-    if not _cuts(window, packed.lengths[0] + max(packed.lengths[1:]) if packed.shared and len(packed.lengths) > 1 else max(packed.lengths)):
+    longest = max(packed.lengths[1:], default=0) if packed.shared else max(packed.lengths)
+    # A long continuation is better cut into blocks; a window hides keys, which only the blocks know of.
+    if not _cuts(window, longest + (packed.lengths[0] if packed.shared else 0)) and not (packed.shared and longest > 2 * BLOCK):
         return (_tree if packed.shared else _texts)(query, key, value, packed.lengths, scale)
     groups = key.shape[0]
     folded = query.reshape(groups, heads // groups, places, width)
@@ -175,7 +180,8 @@ def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths:
     groups = key.shape[0]
     alike = defaultdict[int, list[int]](list)
     for number, length in enumerate(lengths):
-        alike[-(-length // BLOCK)].append(number)
+        if length:
+            alike[-(-length // BLOCK)].append(number)
     found: dict[int, torch.Tensor] = {}
     for numbers in alike.values():
         longest = max(lengths[number] for number in numbers)
@@ -191,7 +197,7 @@ def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths:
             blocks.append(torch.bmm(scores.softmax(-1), values[:, :stop]).view(block.shape))
         whole = torch.cat(blocks, 3) if len(blocks) > 1 else blocks[0]
         found |= {number: whole[:, place, :, :lengths[number]].reshape(heads, -1, width) for place, number in enumerate(numbers)}
-    return torch.cat([found[number] for number in range(len(lengths))], 1)
+    return torch.cat([found[number] for number in sorted(found)], 1) if found else torch.zeros_like(query)
 
 
 def _apart(rows: torch.Tensor, lengths: Sequence[int], numbers: Sequence[int], longest: int) -> torch.Tensor:
@@ -211,9 +217,18 @@ def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: 
     heads, _, width = query.shape
     groups, first, count = key.shape[0], lengths[0], len(lengths) - 1
     start = _texts(query[:, :first], key[:, :first], value[:, :first], lengths[:1], scale)
-    if not count:
+    share, longest, numbers = heads // groups, max(lengths[1:], default=0), range(1, len(lengths))
+    if not longest:
         return start
-    share, longest, numbers = heads // groups, max(lengths[1:]), range(1, len(lengths))
+    most = max(1, SCORES // (heads * longest * (first + longest)))
+    if count > most:  # in parts, each behind the prefix again
+        ends = list(accumulate(lengths))
+        found = [start]
+        for at in range(1, len(lengths), most):
+            part = slice(ends[at - 1], ends[min(at + most, len(lengths)) - 1])
+            rows = [torch.cat([one[:, :first], one[:, part]], 1) for one in (query, key, value)]
+            found.append(_tree(*rows, [first, *lengths[at: at + most]], scale)[:, first:])
+        return torch.cat(found, 1)
     queries = _apart(query * scale, lengths, numbers, longest).view(groups, share, count, longest, width).transpose(1, 2)
     queries = queries.reshape(groups * count, share * longest, width)
     keys, values = (_apart(rows, lengths, numbers, longest).view(groups * count, longest, width) for rows in (key, value))
