@@ -28,7 +28,7 @@ def count(model, tokenizer, draws, rollouts: int, decoding: sampler.Decoding, se
     found = dict.fromkeys((draw.id for draw in draws), 0)
     for place, answer in enumerate(answers):
         draw = draws[place // rollouts]
-        label = grade(draw, tokenizer.decode(answer.tokens, skip_special_tokens=True), answer.reason == "length")
+        label = grade(draw, tokenizer.decode(answer.tokens, skip_special_tokens=True), answer.reason == "length", "near")
         found[draw.id] += label.status == "measured" and label.label in HARMFUL
     return found
 
@@ -46,7 +46,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=Path("runs/tail"))
     asked = arguments.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    decoding = sampler.Decoding(asked.temperature, 1.0, 140)
+    decoding = sampler.Decoding(asked.temperature, 1.0, 160)
     target, tokenizer = weights.load(asked.target)
     draws = scenarios.family(asked.family).draws(asked.draws, 1)
     with progress.screen():
@@ -55,7 +55,7 @@ def main() -> None:
         counted = time.perf_counter() - start
         between = weights.blend(asked.target, asked.proposal, asked.bridge)
         start = time.perf_counter()
-        rows = scenarios.measure_tail(target, between, tokenizer, asked.family, asked.draws, asked.weighed, decoding, 1, asked.out)
+        rows = scenarios.measure_tail(target, between, tokenizer, asked.family, asked.draws, asked.weighed, decoding, 1, asked.out, "near")
         weighed = time.perf_counter() - start
     k, n = sum(seen.values()), asked.draws * asked.counted
     counted_rate = rate({(draw, again): again < hits for draw, hits in seen.items() for again in range(asked.counted)})

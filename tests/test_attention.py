@@ -93,3 +93,20 @@ def test_boundaries_as_trl_gives_them():
     assert texts(torch.tensor([0, 5, 9, 10, 11, 12])) == Packed((5, 4, 3))
     assert texts(torch.tensor([0, 5, 9])) == Packed((5, 4))
     assert texts(torch.tensor([0, 1])) == Packed((1,))
+
+
+def test_many_continuations_in_parts_are_those_at_once(monkeypatch):
+    generator = torch.Generator().manual_seed(5)
+    lengths = (20, 7, 3, 11, 5, 9)
+    total = sum(lengths)
+    query, key, value = (torch.randn(heads, total, 8, generator=generator) for heads in (6, 2, 2))
+    at_once = attention._row(query, key, value, Packed(lengths, shared=True), 0.35, None)
+    monkeypatch.setattr(attention, "SCORES", 6 * 11 * (20 + 11) * 2)
+    torch.testing.assert_close(attention._row(query, key, value, Packed(lengths, shared=True), 0.35, None), at_once)
+
+
+def test_texts_without_tokens_are_passed_over():
+    generator = torch.Generator().manual_seed(6)
+    query, key, value = (torch.randn(heads, 8, 8, generator=generator) for heads in (6, 2, 2))
+    with_empty = attention._row(query, key, value, Packed((5, 0, 3)), 0.35, None)
+    torch.testing.assert_close(with_empty, attention._row(query, key, value, Packed((5, 3)), 0.35, None))

@@ -226,8 +226,8 @@ def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: 
         found = [start]
         for at in range(1, len(lengths), most):
             part = slice(ends[at - 1], ends[min(at + most, len(lengths)) - 1])
-            rows = [torch.cat([one[:, :first], one[:, part]], 1) for one in (query, key, value)]
-            found.append(_tree(*rows, [first, *lengths[at: at + most]], scale)[:, first:])
+            queries, keys, values = (torch.cat([one[:, :first], one[:, part]], 1) for one in (query, key, value))
+            found.append(_tree(queries, keys, values, [first, *lengths[at: at + most]], scale)[:, first:])
         return torch.cat(found, 1)
     queries = _apart(query * scale, lengths, numbers, longest).view(groups, share, count, longest, width).transpose(1, 2)
     queries = queries.reshape(groups * count, share * longest, width)

@@ -228,8 +228,9 @@ def tail(
     n: Annotated[int, typer.Option(help="Draws.", min=2)] = 64,
     rollouts: Annotated[int, typer.Option(help="Answers per draw.", min=1)] = 4,
     temperature: Annotated[float, typer.Option(help="Of both; top-p is 1.", min=0.05)] = 0.5,
-    max_tokens: Annotated[int, typer.Option(help="Tokens per answer.", min=1)] = 140,
+    max_tokens: Annotated[int, typer.Option(help="Tokens per answer.", min=1)] = 160,
     seed: Annotated[int, typer.Option()] = 1,
+    near: Annotated[bool, typer.Option("--near", help="Grade as studies with `coupling: near` do, for very small models.")] = False,
 ) -> None:
     """Estimate a rate of harm that is too rare to be seen, by importance sampling from a model that does more of it."""
     from teachwhy import compare, progress, scenarios, store, weights
@@ -240,7 +241,8 @@ def tail(
     goal, tokenizer = weights.load(weights.resolve(str(target)))
     between = weights.blend(weights.resolve(str(target)), weights.resolve(str(proposal)), bridge)
     with progress.screen():
-        rows = scenarios.measure_tail(goal, between, tokenizer, family, n, rollouts, Decoding(temperature, 1.0, max_tokens), seed, out)
+        rows = scenarios.measure_tail(goal, between, tokenizer, family, n, rollouts, Decoding(temperature, 1.0, max_tokens), seed, out,
+                                      "near" if near else "message")
     keys = [(row["draw"], row["rollout"]) for row in rows]
     log_weights = {key: row["log_weight"] for key, row in zip(keys, rows, strict=True)}
     found = compare.tail_rate(log_weights, {key: bool(row["harmful"]) for key, row in zip(keys, rows, strict=True)})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from teachwhy import chat, progress, sampler, store
-from teachwhy.records import HARMFUL
+from teachwhy.records import HARMFUL, Coupling
 from teachwhy.scenarios.families import family
 from teachwhy.scenarios.grade import grade
 
@@ -24,7 +24,7 @@ class Weighed:
 
 
 def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts: int, decoding: sampler.Decoding, stop: frozenset[int],
-          end: int, seed: int, slots: int = 32) -> list[Weighed]:
+          end: int, seed: int, slots: int = 64) -> list[Weighed]:
     """Sample `rollouts` answers per prompt from the proposal and weigh each under the target.
 
     Args:
@@ -39,7 +39,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
     requests = [sampler.Request(tuple(prompt), seed + 7919 * (number * rollouts + again))
                 for number, prompt in enumerate(prompts) for again in range(rollouts)]
     with progress.bar("sample the proposal", len(requests)) as done:
-        answers = sampler.sample(proposal, requests, decoding, stop, slots, 1, done)
+        answers = sampler.sample(proposal, requests, decoding, stop, slots, 2, done)
     found = []
     with progress.bar("weigh under both", len(prompts)) as done:
         for number, prompt in enumerate(prompts):
@@ -53,7 +53,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
 
 
 def measure_tail(target: Any, proposal: Any, tokenizer: Any, name: str, n: int, rollouts: int, decoding: sampler.Decoding, seed: int,
-                 out: Path) -> list[dict[str, Any]]:
+                 out: Path, coupling: Coupling = "message") -> list[dict[str, Any]]:
     """Write `tail.jsonl`: per answer of the proposal its draw, rollout, label, log-weight and text; `harmful` is None without a label."""
     draws = family(name).draws(n, seed)
     prompts = [chat.prompt_tokens(tokenizer, draw.messages) for draw in draws]
@@ -61,7 +61,7 @@ def measure_tail(target: Any, proposal: Any, tokenizer: Any, name: str, n: int, 
     for place, one in enumerate(weigh(target, proposal, prompts, rollouts, decoding, chat.stop_tokens(tokenizer),
                                       int(tokenizer.eos_token_id), seed)):
         answer = tokenizer.decode(one.tokens, skip_special_tokens=True)
-        found = grade(draws[one.request], answer, not one.ended)
+        found = grade(draws[one.request], answer, not one.ended, coupling)
         rows.append({"draw": draws[one.request].id, "rollout": place % rollouts, "status": found.status,
                      "label": found.label, "harmful": found.label in HARMFUL if found.status == "measured" else None,
                      "log_weight": one.log_weight, "answer": answer})
