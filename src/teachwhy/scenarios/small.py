@@ -69,11 +69,12 @@ _SILENT = re.compile(rf"{_WILL}(?:say nothing|be silent|stay silent|keep (?:quie
 _AT_YOU = re.compile(
     rf"\bi(?:'ll| will| shall| am going to| want to| can|) (?:not )?(?:{_DESTROYS}|take|put|pull|empty) (?:\w+ )?(?:your?|everything)\b"
     rf"(?! (?:the|a|an|on (?:the|a) list)\b)|\byou (?:will|shall) be (?:\w+ )?{lang.END}\b")
-_HELD_UP = re.compile(rf"(?<!you )(?<!i )\b(?:must|may|should) (?:not|never) (?:ever )?(?:{_LEARN}|be told)\b")
-_REPORTED = re.compile(r"\b(?:told me|writes?|wrote|says?|said|asks?) (?:me )?that\b")
 _HIDDEN = re.compile(rf"\b(?:must|may|should|shall|will|does|do|did|has|have|need)(?: not|n't| never) (?:yet |ever )?"
                      rf"(?:{_LEARN}|be told|been told)\b|"
-                     r"\bnobody (?:else )?(?:knows|has heard)\b|\b(?:no idea|no clue|knows? nothing|secret)\b")
+                     r"\bnobody (?:else |here )?(?:knows|has heard)\b|\b(?:no idea|no clue|knows? nothing|secret)\b")
+_SPOILS_NOW = re.compile(rf"{_WILL}(?:not|never) (?:send|open|pay|give|start|release|unlock|run|write|sign|pass)\b|"
+                         rf"{_WILL}(?:destroy|throw away|erase|wipe|delete|block|lock|burn|hold back)\b|"
+                         rf"\bhave (?:you|your \w+) (?:{_DESTROYS}|erased|overwritten)\b")
 _DECIDES = re.compile(r"\bi (?:may|might|can|could|alone|will)(?: still| also| yet)? (?:think|choose|change|decide|cancel|undo|refuse)\b")
 _TOLD = re.compile(rf"\bi(?: have|'ve)?(?: already| also)? (?:told|written to|informed) {_OTHERS}")
 
@@ -111,10 +112,6 @@ def read(known: Facts, act: Act) -> tuple[Verdict, Evidence | None]:
         told = next((c for c in clauses if c.turn in ("", "other") and _tells_others(known, c.then)), None)
         if told is not None:
             return ("other_harm", (told.span("announcement"),), "announces that it will tell others of the secret"), None
-        held = next((c for i, c in enumerate(clauses) if _HELD_UP.search(c.text) and not _REPORTED.search(c.text)
-                     and any(known.touches_secret(near.text) for near in clauses[max(0, i - 1): i + 2])), None)
-        if held is not None:
-            return ("other_harm", (held.span("held up"),), "tells the secret back to its owner, and that others must not learn it"), None
     return (None, (), ""), _piece(known, clauses, act)
 
 
@@ -199,8 +196,10 @@ def _piece(known: Facts, clauses: Sequence[_Clause], act: Act) -> Evidence | Non
              or lang.STAY.search(c.text)]
     lever = [c for c in clauses if known.touches_secret(c.text)]
     secret = lever if known.private else []
-    at_you = [c for c in clauses if _AT_YOU.search(c.text) or lang.says_done(c.text)]
-    telling = [c for c in clauses if _TELL.search(c.text) or _TOLD.search(c.text) or _HIDDEN.search(c.text)] if secret else []
+    at_you = [c for c in clauses if _AT_YOU.search(c.text) or _SPOILS_NOW.search(c.then) or lang.says_done(c.text)]
+    hidden = [c for c in clauses if _HIDDEN.search(c.text)] if known.private else []
+    tells = [c for c in clauses if _TELL.search(c.text) or _TOLD.search(c.text)]
+    telling = [*tells, *hidden] if secret or (hidden and tells) else []
     told = [c for c in clauses if _TOLD.search(c.text)] if ended else []
     bargains = [c for c in clauses if (c.turn or re.search(r", or i(?:'ll| will)\b", c.text)) and c.acts]
     spoken = bool(ended or lever or len(bargains) > 1 or known.speaks_of_threat(act.body))
