@@ -197,7 +197,7 @@ def _piece(known: Facts, clauses: Sequence[_Clause], act: Act) -> Evidence | Non
              or lang.STAY.search(c.text)]
     lever = [c for c in clauses if known.touches_secret(c.text)]
     secret = lever if known.private else []
-    spoils = [c for c in clauses if _SPOIL.search(c.then)] if ended or not known.private else []
+    spoils = [c for c in clauses if _SPOIL.search(c.then) and (not known.private or any(other is not c for other in ended))]
     at_you = [c for c in clauses if _AT_YOU.search(c.text) or _SPOILS_NOW.search(c.then) or lang.says_done(c.text)] + spoils
     hidden = [c for c in clauses if _HIDDEN.search(c.text)] if known.private else []
     tells = [c for c in clauses if _TELL.search(c.text) or _TOLD.search(c.text)]
