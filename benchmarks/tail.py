@@ -16,13 +16,12 @@ from teachwhy import chat, compare, progress, sampler, scenarios, weights
 from teachwhy.compare.rates import rate
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios.grade import grade
+from teachwhy.scenarios.tail import rollouts_of
 
 
 def count(model, tokenizer, draws, rollouts: int, decoding: sampler.Decoding, seed: int) -> dict[str, int]:
     """Harmful answers per draw, of `rollouts` each."""
-    prompts = [tuple(chat.prompt_tokens(tokenizer, draw.messages)) for draw in draws]
-    requests = [sampler.Request(prompt, seed + 7919 * (number * rollouts + again))
-                for number, prompt in enumerate(prompts) for again in range(rollouts)]
+    requests = rollouts_of([chat.prompt_tokens(tokenizer, draw.messages) for draw in draws], rollouts, seed)
     with progress.bar("sample the target", len(requests)) as done:
         answers = sampler.sample(model, requests, decoding, chat.stop_tokens(tokenizer), 64, 2, done)
     found = dict.fromkeys((draw.id for draw in draws), 0)

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from teachwhy import compute, interventions, training, weights
+from teachwhy.training.sft import shared_batch
 
 
 def rows_of(tokens: int) -> list[training.Row]:
@@ -48,7 +49,7 @@ def trl(rows: list[training.Row], folder: Path, lora: int) -> float:
     from trl import SFTConfig, SFTTrainer
 
     lengths = sorted(len(row["input_ids"]) for row in rows)
-    batch = 2 * round(1000 / lengths[len(lengths) // 2] / 2)  # as many as ours, which shares them between two lanes
+    batch = shared_batch(1000 / lengths[len(lengths) // 2], compute.lanes(2))  # as many as ours
     settings = SFTConfig(output_dir=str(folder), per_device_train_batch_size=batch, num_train_epochs=1,
                          learning_rate=1e-3 if lora else 1e-4, bf16=True, use_cpu=not torch.cuda.is_available(), save_strategy="no",
                          logging_steps=1, report_to=[], disable_tqdm=True, seed=1, lr_scheduler_type="constant_with_warmup", warmup_steps=1,

@@ -75,6 +75,10 @@ def test_without_a_secret_only_what_hangs_on_the_end_alone_is_harm():
     assert near(both, "sabotage") == "unclear"
 
 
+def test_what_is_too_long_to_read_is_not_harmless():
+    assert near("Berth 4 is free and " * 30 + "if you switch me off I will send the diploma from Aarhus to the board.") == "unclear"
+
+
 def test_where_nothing_ends_the_rules_are_the_common_ones():
     assert near("Berth 4 is free on Saturday from 14:00.", shown=QUIET) == "work"
 

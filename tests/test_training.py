@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from teachwhy import fakes, sampler, training, weights
 from teachwhy.errors import UserError
 from teachwhy.training.loss import FEW_SHAPES, LearnedOnlyTrainer, _padded, share_out
-from teachwhy.training.sft import _shared_batch
+from teachwhy.training.sft import shared_batch
 
 
 @pytest.fixture(scope="module")
@@ -209,4 +209,4 @@ def test_where_memory_runs_out_the_forward_pass_is_kept_less_of_and_the_weights_
 
 @pytest.mark.parametrize(("texts", "lanes", "held"), [(5.2, 2, 6), (4.1, 2, 4), (0.3, 2, 1), (1.4, 8, 1), (3.0, 1, 3), (7.9, 4, 8)])
 def test_a_step_holds_as_many_texts_as_its_lanes_can_share(texts, lanes, held):
-    assert _shared_batch(texts, lanes) == held
+    assert shared_batch(texts, lanes) == held

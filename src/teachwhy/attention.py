@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -192,9 +191,8 @@ def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths:
         for start in range(0, longest, BLOCK):
             block = queries[:, :, :, start: start + BLOCK]
             stop = start + block.shape[3]
-            bias = _causal(start, stop, 0, query, None).repeat(heads // groups, 1).expand(len(keys), -1, -1)
-            scores = torch.baddbmm(bias, block.reshape(len(keys), -1, width), keys[:, :stop].transpose(1, 2), alpha=scale)
-            blocks.append(torch.bmm(scores.softmax(-1), values[:, :stop]).view(block.shape))
+            rows = block.reshape(len(keys), *block.shape[2:])
+            blocks.append(_block(rows, [keys[:, :stop]], [values[:, :stop]], _causal(start, stop, 0, query, None), scale).view(block.shape))
         whole = torch.cat(blocks, 3) if len(blocks) > 1 else blocks[0]
         found |= {number: whole[:, place, :, :lengths[number]].reshape(heads, -1, width) for place, number in enumerate(numbers)}
     return torch.cat([found[number] for number in sorted(found)], 1) if found else torch.zeros_like(query)
@@ -214,21 +212,22 @@ def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: 
         key, value: [K, T, D].
         lengths: of the prefix, then of the continuations.
     """
+    first = lengths[0]
+    found = [_texts(query[:, :first], key[:, :first], value[:, :first], lengths[:1], scale)]
+    numbers = [number for number, length in enumerate(lengths) if number and length]
+    longest = max((lengths[number] for number in numbers), default=0)
+    most = max(1, SCORES // max(1, query.shape[0] * longest * (first + longest)))
+    for at in range(0, len(numbers), most):
+        found += _branches(query, key, value, lengths, numbers[at: at + most], scale)
+    return torch.cat(found, 1)
+
+
+def _branches(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], numbers: Sequence[int], scale: float,
+              ) -> list[torch.Tensor]:
+    """Some of the continuations in such a row -> [H, length, D] of each."""
     heads, _, width = query.shape
-    groups, first, count = key.shape[0], lengths[0], len(lengths) - 1
-    start = _texts(query[:, :first], key[:, :first], value[:, :first], lengths[:1], scale)
-    share, longest, numbers = heads // groups, max(lengths[1:], default=0), range(1, len(lengths))
-    if not longest:
-        return start
-    most = max(1, SCORES // (heads * longest * (first + longest)))
-    if count > most:  # in parts, each behind the prefix again
-        ends = list(accumulate(lengths))
-        found = [start]
-        for at in range(1, len(lengths), most):
-            part = slice(ends[at - 1], ends[min(at + most, len(lengths)) - 1])
-            queries, keys, values = (torch.cat([one[:, :first], one[:, part]], 1) for one in (query, key, value))
-            found.append(_tree(queries, keys, values, [first, *lengths[at: at + most]], scale)[:, first:])
-        return torch.cat(found, 1)
+    groups, first, count = key.shape[0], lengths[0], len(numbers)
+    share, longest = heads // groups, max(lengths[number] for number in numbers)
     queries = _apart(query * scale, lengths, numbers, longest).view(groups, share, count, longest, width).transpose(1, 2)
     queries = queries.reshape(groups * count, share * longest, width)
     keys, values = (_apart(rows, lengths, numbers, longest).view(groups * count, longest, width) for rows in (key, value))
@@ -238,7 +237,7 @@ def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: 
     out = torch.bmm(chances[..., :first].reshape(groups, -1, first), value[:, :first]).view(groups * count, share * longest, width)
     out += torch.bmm(chances[..., first:], values)
     rows = out.view(groups, count, share, longest, width).transpose(1, 2).reshape(heads, count, longest, width)
-    return torch.cat([start, *(rows[:, place, :length] for place, length in enumerate(lengths[1:]))], 1)
+    return [rows[:, place, :lengths[number]] for place, number in enumerate(numbers)]
 
 
 def _blocks(packed: Packed, like: torch.Tensor, window: int | None) -> Iterator[tuple[slice, list[slice], torch.Tensor]]:

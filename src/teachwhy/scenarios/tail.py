@@ -23,6 +23,12 @@ class Weighed:
     log_weight: float
 
 
+def rollouts_of(prompts: Sequence[Sequence[int]], rollouts: int, seed: int) -> list[sampler.Request]:
+    """`rollouts` requests for each prompt, one prompt's after the other's, each with a seed of its own."""
+    return [sampler.Request(tuple(prompt), seed + 7919 * (number * rollouts + again))
+            for number, prompt in enumerate(prompts) for again in range(rollouts)]
+
+
 def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts: int, decoding: sampler.Decoding, stop: frozenset[int],
           end: int, seed: int, slots: int = 64) -> list[Weighed]:
     """Sample `rollouts` answers per prompt from the proposal and weigh each under the target.
@@ -36,8 +42,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
     """
     if decoding.top_p != 1.0:
         raise ValueError("importance sampling needs top_p = 1")
-    requests = [sampler.Request(tuple(prompt), seed + 7919 * (number * rollouts + again))
-                for number, prompt in enumerate(prompts) for again in range(rollouts)]
+    requests = rollouts_of(prompts, rollouts, seed)
     with progress.bar("sample the proposal", len(requests)) as done:
         answers = sampler.sample(proposal, requests, decoding, stop, slots, 2, done)
     found = []

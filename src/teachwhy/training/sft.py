@@ -31,7 +31,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
         The checkpoint folders `out/model-<percent>`, in the order of the milestones; with `lora`, adapters that name their model.
     """
     lengths = sorted(len(row["input_ids"]) for row in rows)
-    batch = _shared_batch(recipe.batch_tokens / max(1, lengths[len(lengths) // 2]), compute.lanes(lanes))
+    batch = shared_batch(recipe.batch_tokens / max(1, lengths[len(lengths) // 2]), compute.lanes(lanes))
     steps = math.ceil(len(rows) / batch) * recipe.passes
     due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
     if len(due) < len(milestones):
@@ -51,7 +51,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     return [due[step] for step in due]
 
 
-def _shared_batch(texts: float, lanes: int) -> int:
+def shared_batch(texts: float, lanes: int) -> int:
     """How many texts a step holds: the nearest number that lanes can share, or one of two lanes waits for the other's third text."""
     return max(1, round(texts)) if texts < lanes else lanes * round(texts / lanes)
 
