@@ -187,6 +187,9 @@ class Small:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
         return self.model(input_ids=input_ids, **given)
 
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
 
 def test_where_memory_runs_out_fewer_decode_together_and_nothing_changes(model):
     asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(7, 31, 12, 5, 20))]
@@ -240,3 +243,17 @@ def test_scores_equal_separate_forward_passes(model):
         logp = model(input_ids=ids).logits[0].log_softmax(-1)
         plain = sum(float(logp[len(prefix) - 1 + i, token]) for i, token in enumerate(continuation))
         assert score == pytest.approx(plain, abs=1e-3)
+
+
+def test_a_nucleus_of_many_tokens_is_exact_too():
+    """Of 3,000 tokens nearly alike the nucleus holds more than are sorted at first, beside a row where it holds one."""
+    chance = torch.Generator().manual_seed(3)
+    logits = torch.rand(2, 3000, generator=chance)
+    logits[1, 7] = 500.0  # the others are e^-500: no number at all in fp32
+    uniforms = torch.tensor([0.999999, 0.999999])
+    found = sampler.choose(logits, uniforms, sampler.Decoding(temperature=1.0, top_p=0.9))
+    best, tokens = logits[0].double().softmax(-1).sort(descending=True)
+    inside = int((best.cumsum(-1) - best < 0.9).sum())
+    assert inside > 1024
+    assert int(found[0]) in tokens[inside - 3: inside].tolist()
+    assert int(found[1]) == 7

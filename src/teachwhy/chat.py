@@ -50,12 +50,18 @@ def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list
 def document_tokens(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a document, followed by the end-of-text token where the tokenizer has one."""
     ids = list(tokenizer(text, add_special_tokens=False).input_ids)
-    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    return [*ids, end if isinstance(end, int) and end >= 0 else tokenizer.eos_token_id]
+    end = _special(tokenizer, "<|endoftext|>")
+    return [*ids, tokenizer.eos_token_id if end is None else end]
 
 
 def stop_tokens(tokenizer: Any) -> frozenset[int]:
     """Ids that end an assistant turn: the tokenizer's end of sequence, and the turn markers of common templates."""
     known = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")
-    vocabulary = tokenizer.get_vocab()
-    return frozenset({tokenizer.eos_token_id} | {vocabulary[mark] for mark in known if mark in vocabulary})
+    found = {_special(tokenizer, mark) for mark in known} | {tokenizer.eos_token_id}
+    return frozenset(token for token in found if token is not None)
+
+
+def _special(tokenizer: Any, mark: str) -> int | None:
+    """The id of a marker, or None where the vocabulary lacks it: there some tokenizers answer with the id of an unknown word."""
+    found = tokenizer.convert_tokens_to_ids(mark)
+    return found if isinstance(found, int) and tokenizer.convert_ids_to_tokens(found) == mark else None

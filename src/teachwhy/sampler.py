@@ -20,6 +20,7 @@ from teachwhy import compute, progress
 from teachwhy.attention import Packed
 from teachwhy.cache import SlotCache
 from teachwhy.errors import UserError
+from teachwhy.prepack import prepacked
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Completion:
 def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
     """Pick a token per row by inverting the nucleus distribution at a uniform number.
 
-    logits [S, V], uniforms [S] in [0, 1) -> token ids [S]. Temperature 0 is greedy. The nucleus is exact: the sort is
-    cut to the 256 likeliest tokens, and done in full for the rows where these hold less than `top_p`. `top_k` comes first, and
+    logits [S, V], uniforms [S] in [0, 1) -> token ids [S]. Temperature 0 is greedy. The nucleus is exact: the sort is cut to the
+    likeliest tokens, and goes on to more of them for the rows where these hold less than `top_p`. `top_k` comes first, and
     the nucleus is then of what it left, as in transformers and vLLM.
     """
     if decoding.temperature == 0:
@@ -83,15 +84,28 @@ def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> 
     if decoding.top_k:
         best, tokens = scaled.topk(min(decoding.top_k, scaled.shape[-1]), dim=-1)
         return _invert(best.softmax(-1), tokens, uniforms, decoding.top_p)
-    total = scaled.logsumexp(-1, keepdim=True)
-    best, tokens = scaled.topk(min(256, scaled.shape[-1]), dim=-1)
-    probabilities = (best - total).exp()
-    short = (probabilities.sum(-1) < decoding.top_p).nonzero()[:, 0].tolist()
-    chosen = _invert(probabilities, tokens, uniforms, decoding.top_p)
-    for row in short:
-        best, tokens = scaled[row: row + 1].sort(-1, descending=True)
-        chosen[row] = _invert((best - total[row]).exp(), tokens, uniforms[row: row + 1], decoding.top_p)[0]
+    total = _log_total(scaled)[:, None]
+    chosen = torch.zeros_like(uniforms, dtype=torch.long)
+    rows = torch.arange(len(scaled), device=scaled.device)
+    for held in sorted({min(size, scaled.shape[-1]) for size in (*SORTED, scaled.shape[-1])}):
+        best, tokens = (scaled if len(rows) == len(scaled) else scaled[rows]).topk(held, dim=-1)
+        probabilities = (best - total[rows]).exp()
+        chosen[rows] = _invert(probabilities, tokens, uniforms[rows], decoding.top_p)
+        rows = rows[probabilities.sum(-1) < decoding.top_p]
+        if not len(rows):
+            break
     return chosen
+
+
+SORTED = (64, 1024)
+"""Likeliest tokens that are sorted before all are: nearly every nucleus lies within the first few."""
+
+
+def _log_total(scaled: torch.Tensor) -> torch.Tensor:
+    """logsumexp over the last dimension, [S, V] -> [S]. What is e^-80 of the likeliest counts for nothing in fp32, and left to fall
+    further it becomes numbers so small that a processor needs ten times as long for each: they cost as much as a layer."""
+    most = scaled.amax(-1, keepdim=True)
+    return most[:, 0] + (scaled - most).clamp_(min=-80).exp_().sum(-1).log()
 
 
 def _invert(probabilities: torch.Tensor, tokens: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -177,7 +191,8 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     def run(share: list[_Prompt]) -> None:
         notes.extend(_run(model, requests, share, decoding, ends, max(1, slots // count), found, done, stopped))
 
-    compute.side_by_side(run, _shares(requests, count), stopped)
+    with prepacked(model):
+        compute.side_by_side(run, _shares(requests, count), stopped)
     for note in notes:  # said here: the bars belong to this thread
         progress.say(note)
     return [found[index] for index in range(len(requests))]
@@ -358,9 +373,10 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
         predictors += [len(prefix) - 1, *range(begin, begin + length - 1)][:length]
         begin += length
     ids = torch.tensor([tokens], device=model.device)
-    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
-                   packed=Packed((len(prefix), *lengths), shared=True),
-                   logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
+    with prepacked(model):
+        logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
+                       packed=Packed((len(prefix), *lengths), shared=True),
+                       logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
     targets = ids[0, len(prefix):]
     # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
     picked = torch.cat([_log_probability(rows, these, temperature)
@@ -375,4 +391,4 @@ SCORED = 128
 def _log_probability(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """Log-probability (nats) of one token per row: logits [N, V], targets [N] -> [N], in fp32."""
     scaled = logits.float() / temperature
-    return scaled.gather(-1, targets[:, None])[:, 0] - scaled.logsumexp(-1)
+    return scaled.gather(-1, targets[:, None])[:, 0] - _log_total(scaled)

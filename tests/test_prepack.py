@@ -1,0 +1,67 @@
+"""Weights that are laid out once: the same products, and a model that is left as it was."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from teachwhy import compute
+from teachwhy.prepack import prepacked
+
+pytestmark = pytest.mark.skipif(not compute.has_bf16(), reason="this processor has no 16-bit products, so nothing is laid out")
+
+
+@pytest.fixture
+def layers():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 32, bias=False)).to(torch.bfloat16).requires_grad_(False)
+
+
+@pytest.mark.parametrize("shape", [(1, 64), (3, 5, 64), (40, 64)])
+def test_the_products_are_the_same_to_the_bit(layers, shape):
+    inputs = torch.randn(shape).to(torch.bfloat16)
+    with torch.inference_mode():
+        plain = layers(inputs)
+        with prepacked(layers):
+            assert "forward" in vars(layers[0])  # else this test would compare a thing with itself
+            assert torch.equal(layers(inputs), plain)
+        assert torch.equal(layers(inputs), plain)
+
+
+def test_a_weight_that_has_changed_is_laid_out_anew(layers):
+    inputs = torch.randn(4, 64).to(torch.bfloat16)
+    with torch.inference_mode(), prepacked(layers):
+        before = layers(inputs)
+    layers[0].weight.mul_(2)
+    with torch.inference_mode():
+        plain = layers(inputs)
+        with prepacked(layers):
+            assert torch.equal(layers(inputs), plain)
+    assert not torch.equal(before, plain)
+
+
+def test_nothing_of_it_stays_on_the_model(layers):
+    with pytest.raises(ValueError, match="in the middle"), prepacked(layers):
+        raise ValueError("in the middle")
+    assert all("forward" not in vars(layer) for layer in layers)
+    assert type(copy.deepcopy(layers)[0]) is nn.Linear
+
+
+def test_gradients_and_hooks_are_as_before(layers):
+    inputs = torch.randn(4, 64).to(torch.bfloat16).requires_grad_()
+    layers[0].register_forward_hook(lambda module, args, output: output + 1)
+    layers(inputs).sum().backward()
+    plain, inputs.grad = inputs.grad, None
+    with prepacked(layers):
+        layers(inputs).sum().backward()
+    assert torch.equal(inputs.grad, plain)
+    with torch.inference_mode():
+        hooked = layers(inputs)
+        with prepacked(layers):
+            assert torch.equal(layers(inputs), hooked)
+
+
+def test_other_number_formats_are_left_alone(layers):
+    with prepacked(layers.float()):
+        assert all("forward" not in vars(layer) for layer in layers)
