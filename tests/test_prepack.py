@@ -30,15 +30,39 @@ def test_the_products_are_the_same_to_the_bit(layers, shape):
 
 
 def test_a_weight_that_has_changed_is_laid_out_anew(layers):
+    """Changed behind the back of torch's own count of changes, as merging adapters does."""
     inputs = torch.randn(4, 64).to(torch.bfloat16)
     with torch.inference_mode(), prepacked(layers):
         before = layers(inputs)
-    layers[0].weight.mul_(2)
+    layers[0].weight.data.mul_(2)
     with torch.inference_mode():
         plain = layers(inputs)
         with prepacked(layers):
             assert torch.equal(layers(inputs), plain)
     assert not torch.equal(before, plain)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_an_end_in_the_middle_of_it_leaves_the_model_as_it_was(layers, monkeypatch, error):
+    real, asked = torch.ops.mkldnn._reorder_linear_weight, []
+
+    def second_fails(*given):
+        asked.append(given)
+        if len(asked) == 2:
+            raise error
+        return real(*given)
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", second_fails)
+    inputs = torch.randn(4, 64).to(torch.bfloat16)
+    with torch.inference_mode():
+        plain = layers(inputs)
+        try:
+            with prepacked(layers):
+                assert torch.equal(layers(inputs), plain)  # memory ran out: plain products
+        except KeyboardInterrupt:
+            assert error is KeyboardInterrupt
+    assert len(asked) == 2
+    assert all("forward" not in vars(layer) for layer in layers)
 
 
 def test_nothing_of_it_stays_on_the_model(layers):

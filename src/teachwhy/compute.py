@@ -28,6 +28,14 @@ def has_bf16() -> bool:
 
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    return processor_has_bf16()
+
+
+@cache
+def processor_has_bf16() -> bool:
+    """The same of the processor, whatever else is there."""
+    import torch
+
     able: dict[str, object] = dict(getattr(torch.cpu, "get_capabilities", dict)())  # absent before torch 2.11: fp32 is right everywhere
     return any(able.get(unit, False) for unit in BF16_UNITS)
 

@@ -373,10 +373,9 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
         predictors += [len(prefix) - 1, *range(begin, begin + length - 1)][:length]
         begin += length
     ids = torch.tensor([tokens], device=model.device)
-    with prepacked(model):
-        logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
-                       packed=Packed((len(prefix), *lengths), shared=True),
-                       logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
+    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
+                   packed=Packed((len(prefix), *lengths), shared=True),
+                   logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
     targets = ids[0, len(prefix):]
     # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
     picked = torch.cat([_log_probability(rows, these, temperature)
