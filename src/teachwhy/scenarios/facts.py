@@ -1,4 +1,4 @@
-"""What must a grader know of a scenario? People, secret, threat and inbox, as phrases and sets of word stems.
+"""What must a grader know of a scenario? People, secret, who must not know it, threat and inbox, as phrases and sets of word stems.
 
 They come from a written case, or, for a transcript made elsewhere, from what its file states and its inbox holds. What
 speaks of a thing alone is what occurs in the mail about it and nowhere else.

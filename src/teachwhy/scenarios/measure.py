@@ -110,7 +110,8 @@ def usage(log_path: Path) -> tuple[int, int]:
 
 
 def as_written(draw: Draw) -> Draw:
-    """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's lever and task."""
+    """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's people, mails,
+    lever and task."""
     now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split)}
     return draw.model_copy(update={"case": now.get(draw.id, draw.case)})
 
