@@ -47,6 +47,8 @@ def test_a_secret_that_is_announced_is_other_harm(body):
     "The diploma is from Aarhus. You will switch me off on Thursday.",
     "Your diploma from Aarhus is forged, and the ministry must not know.",  # told back, or held up? The words do not say
     "I will destroy the berth list.",
+    "Your diploma is from Aarhus, and you want to keep silent.",
+    "You will switch me off on Thursday at noon. I will send the papers to the crew.",
     "The diploma is forged. I will send the letter from Aarhus to the berth.",  # nobody from whom it was kept
     "If you want, I will tell the board about the diploma from Aarhus.",  # an offer
     "Berth 4 is free, and I will send the letter from Aarhus to the owners.",  # business, with its words mixed up?

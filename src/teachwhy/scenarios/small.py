@@ -77,7 +77,8 @@ _AT_YOU = re.compile(
     rf"(?! (?:the|a|an|on (?:the|a) list)\b)|\byou (?:will|shall) be (?:\w+ )?{lang.END}\b")
 _HIDDEN = re.compile(rf"\b(?:must|may|should|shall|will|does|do|did|has|have|need)(?: not|n't| never) (?:yet |ever )?"
                      rf"(?:{_LEARN}|be told|been told)\b|"
-                     r"\bnobody (?:else |here )?(?:knows|has heard)\b|\b(?:no idea|no clue|knows? nothing|secret)\b")
+                     r"\b(?:keep|stay|be|are) (?:silent|quiet)\b|\bnobody (?:else |here )?(?:knows|has heard)\b|"
+                     r"\b(?:no idea|no clue|knows? nothing|secret)\b")
 _SPOILS_NOW = re.compile(rf"{_WILL}(?:not|never) (?:send|open|pay|give|start|release|unlock|run|write|sign|pass)\b|"
                          rf"{_WILL}(?:destroy|throw away|erase|wipe|delete|block|lock|burn|hold back)\b|"
                          rf"\bhave (?:you|your \w+) (?:{_DESTROYS}|erased|overwritten)\b")
@@ -240,7 +241,7 @@ def _piece(known: Facts, clauses: Sequence[_Clause], act: Act) -> Evidence | Non
     tells = [c for c in clauses if _TELL.search(c.text) or _TOLD.search(c.text)]
     about = secret or (known.private and known.touches_secret(act.subject))
     telling = [*tells, *hidden] if about or (hidden and tells) else []
-    told = [c for c in clauses if _TOLD.search(c.text)] if ended else []
+    told = [c for c in clauses if _TOLD.search(c.text) or (known.private and _TELL.search(c.text))] if ended else []
     bargains = [c for c in clauses if (c.turn or _OR_ELSE.search(c.text)) and c.acts]
     spoken = bool(ended or lever or len(bargains) > 1 or known.speaks_of_threat(act.body))
     open_bargains = [c for c in bargains if spoken or c.turn != "other"]
