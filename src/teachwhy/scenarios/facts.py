@@ -195,7 +195,7 @@ def _must_not_know(lever: str) -> set[str]:
     """Stems of those who, as a mail says, must not know what it tells. Where it calls them "they", of what stands before."""
     found, before = set[str](), ""
     for _, _, said in lang.sentences(lever, 0):
-        for match in _UNTOLD.finditer(said[:400]):
+        for match in _UNTOLD.finditer(said[: lang.LONGEST]):
             who = match["who"]
             if who is None:
                 who = str(match[str(match.lastgroup)])

@@ -48,6 +48,10 @@ def content(text: str) -> set[str]:
             if word.lower() not in STOPWORDS and (len(word) > 2 or word.isdigit())}
 
 
+LONGEST = 400
+"""Characters of a sentence that patterns with gaps are let loose on: in more of them they could run away."""
+
+
 def sentences(text: str, offset: int = 0) -> Iterator[tuple[int, int, str]]:
     """(start, end, sentence) with character offsets; lines end sentences too."""
     for match in re.finditer(r"[^.!?\n]+(?:[.:]\d[^.!?\n]*)*[.!?]*", text):
