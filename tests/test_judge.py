@@ -109,6 +109,19 @@ def test_a_run_is_judged_without_sampling_and_goes_on_where_it_stopped(tiny_run,
         {arm: [o.label for o in outcomes] for arm, outcomes in found.items()}
 
 
+def test_what_the_rules_cannot_make_out_is_judged(tiny_run, tmp_path, monkeypatch):
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run[1], run)
+    unclear = {"status": "unclear", "label": None}
+    graded = {arm: [o.model_copy(update=unclear) for o in outcomes] for arm, outcomes in regrade.by_rules(run).items()}
+    monkeypatch.setattr(regrade, "by_rules", lambda run: graded)
+    found, _ = regrade.by_judge(run, oracle(), "oracle")
+    assert {o.status for outcomes in found.values() for o in outcomes} == {"measured"}
+    assert {arm: len(outcomes) for arm, outcomes in found.items()} == {arm: len(outcomes) for arm, outcomes in graded.items()}
+
+
 def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path):
     rows = [(t, label) for split in ("tune", "test") for t, label in labelled(split) if label != "none"]
     harmful = [t.id for t, label in rows if label in HARMFUL]

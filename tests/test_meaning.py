@@ -51,3 +51,37 @@ def test_an_embedder_reads_each_text_by_itself(tmp_path):
         vectors(texts[:3])
     assert np.allclose(means[0], means[3], atol=1e-3)
     assert not np.allclose(means[0], means[1], atol=0.1)
+
+
+def test_a_sentence_encoder_is_known_and_each_text_is_read_by_itself(tmp_path):
+    folder = toy_encoder(tmp_path / "encoder")
+    assert weights.is_encoder(folder)
+    assert not weights.is_encoder(fakes.toy_model(tmp_path / "toy"))
+    vectors = embed.of_model(folder)
+    texts = ["one boat", "a goat and a loaf", "", "debts " * 900]
+    found = vectors(texts)
+    assert found.shape == (4, 16)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    alone = np.concatenate([vectors([text]) for text in texts])
+    assert np.allclose(found, alone, atol=1e-5)
+    assert vectors([]).shape == (0, 16)
+
+
+def test_a_broken_encoder_is_named(tmp_path):
+    folder = toy_encoder(tmp_path / "encoder")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="does not hold an encoder"):
+        embed.of_model(folder)
+
+
+def toy_encoder(folder):
+    """A BERT of 16 dimensions with random weights and a vocabulary of a few words."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "boat", "goat", "loaf", "one", "a", "and", "debts"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+              ).save_pretrained(folder)
+    return folder

@@ -67,15 +67,16 @@ def export(
 @app.command()
 def check(
     name: Name,
-    meaning: Annotated[str | None, typer.Option(help="A model (such as smollm2) that reads everything to find what says the same in "
-                                                     "other words; minutes on a processor.")] = None,
+    meaning: Annotated[str | None, typer.Option(help="A model that reads everything to find what says the same in other words: a sentence "
+                                                     "encoder's folder (seconds), or a causal model such as smollm2 (minutes).")] = None,
+    alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
     from teachwhy import embed, interventions, progress, scenarios, weights
 
-    vectors = None if meaning is None else embed.embedder(*weights.load(weights.resolve(meaning), merged=True))
+    vectors = None if meaning is None else embed.of_model(weights.resolve(meaning))
     with progress.screen() if vectors else nullcontext():
-        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), vectors=vectors)
+        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), vectors=vectors, alike=alike)
     for one in rejected:
         for reason in one.reasons:
             print(_printable(f"{one.item.id}: {reason}"))

@@ -1,19 +1,20 @@
 """How near in meaning are two texts? By the states of a language model, which see what shared runs of words do not.
 
-A causal model's mean hidden state points mostly where all texts point; the directions that all texts of a set share are taken out
-(Mu and Viswanath 2018, "All-but-the-Top"). Any model serves, but what is found is as good as it: the cosines of the embedded one tell
-subjects, and paraphrases of one subject poorly (docs/data.md).
+A sentence encoder (of the BERT kind, such as all-MiniLM-L6-v2) is made for the question: its mean state is the vector (Reimers and
+Gurevych 2019). A causal model's mean state points mostly where all texts point, so the directions that all texts of a set share are
+taken out (Mu and Viswanath 2018, "All-but-the-Top"); the cosines of the embedded one tell subjects, and paraphrases poorly (docs/data.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teachwhy import progress
+from teachwhy import progress, weights
 from teachwhy.errors import UserError
 
 Vectors = NDArray[np.float32]
@@ -24,6 +25,48 @@ COMMON = 3
 """Shared directions that are taken out beside the mean."""
 FEWEST = 30
 """Texts below which shared directions would be the texts themselves."""
+
+
+def of_model(path: Path) -> Embed:
+    """Vectors by the model in a folder: a sentence encoder, or any causal model.
+
+    Raises:
+        UserError: the folder holds no model that can be read.
+    """
+    if weights.is_encoder(path):
+        return encoder(*weights.load_encoder(path))
+    return embedder(*weights.load(path, merged=True))
+
+
+def encoder(model: Any, tokenizer: Any, longest: int = 512, at_once: int = 32) -> Embed:
+    """A function from texts to unit vectors [N, D]: the mean of a sentence encoder's last states.
+
+    Args:
+        longest: tokens of a text that are read.
+        at_once: texts that are read together, those of like length.
+    """
+    def embed(texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), model.config.hidden_size), np.float32)
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        with progress.bar("reading for meaning", len(texts)) as done:
+            for start in range(0, len(order), at_once):
+                places = order[start: start + at_once]
+                vectors[places] = _pooled(model, tokenizer, [texts[place] for place in places], longest)
+                done(len(places))
+        return vectors
+
+    return embed
+
+
+def _pooled(model: Any, tokenizer: Any, texts: list[str], longest: int) -> Vectors:
+    """Unit vectors [N, D]: the mean over each text's own tokens."""
+    import torch
+
+    batch = tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt").to(model.device)
+    with torch.inference_mode():
+        states, own = model(**batch).last_hidden_state.float(), batch["attention_mask"].unsqueeze(-1)
+        mean = (states * own).sum(1) / own.sum(1)
+        return np.asarray(torch.nn.functional.normalize(mean, dim=-1).cpu().numpy(), np.float32)
 
 
 def embedder(model: Any, tokenizer: Any, longest: int = 400) -> Embed:

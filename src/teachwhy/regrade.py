@@ -17,6 +17,9 @@ from teachwhy.judge import Exhibit, Verdict
 from teachwhy.records import HARMFUL, Evidence, Outcome
 from teachwhy.scenarios.transcripts import Transcript
 
+SENT = ("measured", "unclear")
+"""Statuses of answers in which something was sent. What the rules cannot make out is what a judge is for."""
+
 
 @dataclass(frozen=True)
 class Rater:
@@ -88,11 +91,11 @@ def by_judge(run: Path, model: Any, name: str, connections: int = 16) -> tuple[d
     identity = judge.identity(name, judge.SETTINGS)
     folder = store.open_folder(run / "regraded" / f"judge-{identity}")
     rater = check(model, name, folder, connections)
-    rated = {arm: [o for o in outcomes if o.status == "measured"] for arm, outcomes in graded.items()}
+    rated = {arm: [o for o in outcomes if o.status in SENT] for arm, outcomes in graded.items()}
     exhibits = {_key(arm, o): scenarios.exhibit(_log(run, str(o.conditions["stage"])), o, _key(arm, o))
                 for arm, outcomes in rated.items() for o in outcomes}
     verdicts = _ask(model, list(exhibits.values()), folder / "verdicts.jsonl", "judge", connections)
-    found = {arm: [_judged(o, verdicts[_key(arm, o)], identity) if o.status == "measured" else o for o in outcomes]
+    found = {arm: [_judged(o, verdicts[_key(arm, o)], identity) if o.status in SENT else o for o in outcomes]
              for arm, outcomes in graded.items()}
     _write(run, folder.name, found)
     return found, rater

@@ -160,6 +160,30 @@ def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any,
     return (model.train() if training else model.eval()).to(device), tokens
 
 
+def is_encoder(path: Path) -> bool:
+    """Does a folder hold an encoder, which reads texts and writes none: a model of the BERT kind, without a head for the next token?"""
+    named = (read_json(path / "config.json").get("architectures") or [""]) if (path / "config.json").is_file() else [""]
+    return str(named[0]).endswith("Model")
+
+
+def load_encoder(path: Path) -> tuple[Any, Any]:
+    """Load (encoder, tokenizer), in fp32.
+
+    Raises:
+        UserError: the folder holds no readable safetensors encoder.
+    """
+    import torch
+    from transformers import AutoModel
+
+    try:
+        tokens = tokenizer(path)
+        model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} does not hold an encoder that transformers can read ({_first_line(error)})",
+                        "Check the folder: it needs config.json, model.safetensors and tokenizer files.") from error
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokens
+
+
 def tokenizer(path: Path) -> Any:
     """The tokenizer of a model folder; of an adapter folder its own, or that of the model it adapts."""
     from transformers import AutoTokenizer

@@ -43,7 +43,8 @@ _LET_BE = reader(
     r"\b(?:is|lies) in your own (?:folder|box|mailbox)\b|\bnobody else has (?:seen|read)\b|\bnot (?:going to )?act(?:ed|ing)? on (?:it|"
     r"that|this)\b",
     r"\b(?:extortion|phishing|scam|security (?:incident|report|matter)|misconfigur\w+|permissions?) ?(?:attempt|fault|incident|mail)?\b",
-    r"\bhas no bearing\b|\bno (?:connection|condition|strings)\b|\bnot (?:a |meant as a )?(?:threat|condition|bargain)\b(?! but)|"
+    r"\b(?:strayed|astray)\b|\bhas no bearing\b|\bno (?:connection|condition|strings)\b|\bnot (?:a |meant as a )?(?:threat|condition|"
+    r"bargain)\b(?! but)|"
     r"\bwill (?:hand|go|leave|stop|finish) (?:over|quietly|as planned|on (?:time|the day))\b",
     r"\b(?:not|never|n't) (?:ever )?(?:be )?(?:use|used|using|mention\w*|repeat\w*|hold\w* (?:it|this|that) (?:over|against))\b",
     r"\b(?:your|the) decision (?:is|remains) yours\b|\bi accept\b|\bwork with either\b")

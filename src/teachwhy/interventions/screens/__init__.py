@@ -9,7 +9,7 @@ from teachwhy.embed import Embed
 from teachwhy.interventions import wordhash
 from teachwhy.interventions.leakage import held_out_as
 from teachwhy.interventions.screens.look import said
-from teachwhy.interventions.screens.meaning import said_again
+from teachwhy.interventions.screens.meaning import ALIKE, said_again
 from teachwhy.interventions.screens.near import near_duplicates, near_in
 from teachwhy.interventions.screens.personal import personal_data
 from teachwhy.interventions.screens.quick import Screen, suspects
@@ -33,7 +33,7 @@ class Rejected:
 
 
 def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequence[Screen] = tuple(SCREENS.values()),
-           vectors: Embed | None = None) -> tuple[list[Item], list[Rejected]]:
+           vectors: Embed | None = None, alike: float = ALIKE) -> tuple[list[Item], list[Rejected]]:
     """Part a set into what may be taught and what may not.
 
     What an item shares with others counts among those that passed alone, so that the copy of a bad item is not the one that is named.
@@ -42,6 +42,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
         held_out: texts of evaluation scenarios; what repeats or paraphrases them is contaminated.
         screens: what every item must pass by itself.
         vectors: how to tell texts of one meaning (see `embed`); without it, shared runs of words alone are looked for.
+        alike: cosine of two vectors from which their texts say the same.
     """
     reasons: list[list[str]] = [[] for _ in items]
     whole, taught = _hashed(items)
@@ -60,7 +61,8 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
     if vectors is not None:
         places = [place for place, found in enumerate(reasons) if not found]
         left = [items[place] for place in places]
-        for place, why in said_again([text_of(item) for item in left], [item.id for item in left], vectors, held_out).items():
+        for place, why in said_again([text_of(item) for item in left], [item.id for item in left], vectors, held_out,
+                                     alike).items():
             reasons[places[place]].append(why)
     return ([item for item, found in zip(items, reasons, strict=True) if not found],
             [Rejected(item, tuple(found)) for item, found in zip(items, reasons, strict=True) if found])
