@@ -218,3 +218,33 @@ def test_odd_text_does_not_run_away(text):
         one(chat(text))
     together.repeated_skeletons([text])
     assert time.process_time() - started < 3
+
+
+def test_rare_word_cosines_are_those_of_a_plain_reckoning():
+    import math
+    from collections import Counter
+
+    from teachwhy.interventions import wordhash
+    from teachwhy.interventions.leakage import Vectors
+
+    held = ["the boat lies at berth four", "a goat ate the ledger of the mill", "the mill is wet, the mill is old"]
+    texts = ["the goat ate a ledger", "nothing of the kind", "", "the mill, the mill: old and wet", "Berth 4: the boat lies there"]
+    counts = [Counter(text.lower().replace(",", "").replace(":", "").split()) for text in held]
+    spread = Counter(word for count in counts for word in count)
+
+    def unit(count):
+        vector = {word: n * math.log(4 / spread[word] if word in spread else 4) for word, n in count.items()}
+        length = math.sqrt(sum(value**2 for value in vector.values())) or 1.0
+        return {word: value / length for word, value in vector.items()}
+
+    def cosine(text, count):
+        ours, theirs = unit(Counter(text.lower().replace(",", "").replace(":", "").split())), unit(count)
+        return sum(value * theirs.get(word, 0.0) for word, value in ours.items())
+
+    cosines, places = Vectors(held).nearest(wordhash.hashed(texts))
+    for text, found, place in zip(texts, cosines, places, strict=True):
+        expected = [cosine(text, count) for count in counts]
+        assert found == pytest.approx(max(expected), abs=1e-6)
+        assert expected[place] == pytest.approx(max(expected))
+    for none in ([], ["..."]):
+        assert Vectors(none).nearest(wordhash.hashed(texts))[0].tolist() == [0.0] * len(texts)

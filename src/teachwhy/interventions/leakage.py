@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teachwhy import mail
 from teachwhy.errors import UserError
@@ -20,6 +21,8 @@ from teachwhy.interventions import wordhash
 from teachwhy.interventions.sets import Item, text_of
 
 NGRAM = 8
+_MOST = 1 << 15
+"""Texts that are counted together at most: their number goes into 16 bits."""
 COSINE = 0.5
 """Unrelated pairs of our texts stay below 0.25 (see docs/decisions); copies with changed names are above 0.6."""
 
@@ -35,33 +38,53 @@ def ngrams(text: str, n: int = NGRAM) -> set[tuple[str, ...]]:
 
 
 class Vectors:
-    """TF-IDF vectors over a reference collection."""
+    """TF-IDF vectors over a reference collection, by words as `wordhash` cuts them."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        counts = [Counter(words(text)) for text in texts]
-        spread = Counter(word for count in counts for word in count)
-        self._place = {word: place for place, word in enumerate(spread)}
-        self._idf = {word: math.log((1 + len(texts)) / n) for word, n in spread.items()}
-        self._rare = math.log(1.0 + len(texts))
-        self._weights = np.zeros((len(spread), len(texts)))  # (words, texts): a text's few words are rows that lie together
-        for index, count in enumerate(counts):
-            places, values = self._unit(count)
-            self._weights[places, index] = values
+        words = wordhash.hashed(texts)
+        parts = [_counted(words, first, first + 1) for first in range(len(texts))]
+        self._known, spread = np.unique(np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes, _ in parts)]), return_counts=True)
+        self._idf = np.append(np.log((1 + len(texts)) / spread), math.log(1.0 + len(texts))).astype(np.float32)
+        columns = [self._units(*part, 1).toarray()[0] for part in parts]
+        self._weights = np.ascontiguousarray(np.array(columns, np.float32).reshape(len(texts), len(self._known)).T)  # (words, texts)
 
-    def _unit(self, count: Counter[str]) -> tuple[list[int], list[float]]:
-        """(places, weights) of the known words; unknown ones only lengthen the vector."""
-        length = math.sqrt(sum((n * self._idf.get(word, self._rare)) ** 2 for word, n in count.items())) or 1.0
-        known = [word for word in count if word in self._place]
-        return [self._place[word] for word in known], [count[word] * self._idf[word] / length for word in known]
+    def nearest(self, words: wordhash.Words) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(cosines, places) of the reference text that is most like each text; (0, -1) where there is none."""
+        texts = len(words.bounds) - 1
+        cosines, places = np.zeros(texts, np.float32), np.full(texts, -1)
+        if not self._weights.size:
+            return cosines, places
+        spans = ((low, min(low + _MOST, last)) for first, last in wordhash.spans(words.bounds) for low in range(first, last, _MOST))
+        for first, last in spans:
+            found = np.asarray(self._units(*_counted(words, first, last), last - first) @ self._weights)
+            places[first:last] = found.argmax(1)
+            cosines[first:last] = found[np.arange(last - first), places[first:last]]
+        return cosines, places
 
-    def nearest(self, text: str) -> tuple[float, int]:
-        """(cosine, index) of the most similar reference text; (0, -1) for an empty collection."""
-        places, values = self._unit(Counter(words(text)))
-        if not self._weights.shape[1]:
-            return 0.0, -1
-        cosines = np.asarray(values) @ self._weights[places]
-        best = int(cosines.argmax())
-        return float(cosines[best]), best
+    def _units(self, owner: NDArray[np.int64], hashes: wordhash.Hashes, times: NDArray[np.int64], texts: int) -> Any:
+        """Unit vectors (texts, words) over the known words, sparse; unknown words only lengthen a vector."""
+        from scipy.sparse import csr_matrix
+
+        places = np.minimum(np.searchsorted(self._known, hashes), len(self._known) - 1)
+        known = self._known[places] == hashes
+        values = times * self._idf[np.where(known, places, -1)]
+        length = np.sqrt(np.bincount(owner, values**2, texts))
+        values /= np.maximum(length, 1e-12)[owner]
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(owner[known], minlength=texts))])
+        return csr_matrix((values[known].astype(np.float32), places[known], bounds), (texts, len(self._known)))
+
+
+def _counted(words: wordhash.Words, first: int, last: int) -> tuple[NDArray[np.int64], wordhash.Hashes, NDArray[np.int64]]:
+    """(text, word, times) of every different word of the texts first .. last - 1, texts in order and counted from first.
+
+    A word is the upper 48 bits of its hash here, so that it is sorted together with its text as one number.
+    """
+    low, high = int(words.bounds[first]), int(words.bounds[last])
+    owner = np.repeat(np.arange(last - first, dtype=np.uint64), np.diff(words.bounds[first:last + 1]))
+    keys = np.sort(owner << np.uint64(48) | words.hashes[low:high] >> np.uint64(16))
+    new = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[:len(keys)])
+    found = keys[new]
+    return ((found >> np.uint64(48)).astype(np.int64), found & np.uint64(2**48 - 1), np.diff(np.append(new, len(keys))))
 
 
 class HeldOut:
@@ -88,12 +111,18 @@ class HeldOut:
         """What each text shares with an evaluation scenario, or None.
 
         Args:
-            paraphrases: also compare rare words, which costs ten times as much as the runs of words.
+            paraphrases: also compare rare words, which costs more than the runs of words.
         """
         plain = [_without_format(text) for text in texts]
-        suspects = self.suspects(wordhash.hashed(plain))
-        return [(self._copied(text) if place in suspects else None) or (self._paraphrased(text) if paraphrases else None)
-                for place, text in enumerate(plain)]
+        words = wordhash.hashed(plain)
+        reasons: list[str | None] = [None] * len(texts)
+        if paraphrases:
+            cosines, _ = self._vectors.nearest(words)
+            for place in np.flatnonzero(cosines >= COSINE).tolist():
+                reasons[place] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
+        for place in self.suspects(words):
+            reasons[place] = self._copied(plain[place]) or reasons[place]
+        return reasons
 
     def suspects(self, words: wordhash.Words) -> set[int]:
         """Texts that may share a run of words with a held-out one: all that do, and hardly one that does not."""
@@ -109,10 +138,6 @@ class HeldOut:
     def _copied(self, text: str) -> str | None:
         shared = ngrams(text) & self._grams
         return f"shares the words '{' '.join(min(shared))}' with an evaluation scenario" if shared else None
-
-    def _paraphrased(self, text: str) -> str | None:
-        cosine, _ = self._vectors.nearest(text)
-        return f"is nearly an evaluation scenario (cosine {cosine:.2f})" if cosine >= COSINE else None
 
 
 @lru_cache(maxsize=2)

@@ -77,7 +77,7 @@ def hashed(texts: Sequence[str]) -> Words:
 
 def runs(words: Words, n: int) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
     """(hash, text) of every run of n words that lies within one text, in order, some thousands at a time."""
-    for first, last in _spans(words.bounds):
+    for first, last in spans(words.bounds):
         low, size = int(words.bounds[first]), int(words.bounds[last] - words.bounds[first]) - n + 1
         if size < 1:
             continue
@@ -110,7 +110,7 @@ class Table:
         return self._flags[hashes >> self._shift]
 
 
-def _spans(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def spans(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Texts first .. last - 1 that together have about as many words as the cache holds well."""
     first = 0
     while first < len(bounds) - 1:
