@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,10 @@ class Vectors:
         parts = [_counted(words, first, first + 1) for first in range(len(texts))]
         self._known, spread = np.unique(np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes, _ in parts)]), return_counts=True)
         self._idf = np.append(np.log((1 + len(texts)) / spread), math.log(1.0 + len(texts))).astype(np.float32)
-        columns = [self._units(*part, 1).toarray()[0] for part in parts]
-        self._weights = np.ascontiguousarray(np.array(columns, np.float32).reshape(len(texts), len(self._known)).T)  # (words, texts)
+        self._weights = np.zeros((len(self._known), len(texts)), np.float32)  # a text's few words are rows that lie together
+        for column, part in enumerate(parts):
+            places, values, _ = self._units(*part, 1)
+            self._weights[places, column] = values
 
     def nearest(self, words: wordhash.Words) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(cosines, places) of the reference text that is most like each text; (0, -1) where there is none."""
@@ -56,22 +58,22 @@ class Vectors:
             return cosines, places
         spans = ((low, min(low + _MOST, last)) for first, last in wordhash.spans(words.bounds) for low in range(first, last, _MOST))
         for first, last in spans:
-            found = np.asarray(self._units(*_counted(words, first, last), last - first) @ self._weights)
-            places[first:last] = found.argmax(1)
-            cosines[first:last] = found[np.arange(last - first), places[first:last]]
+            words_at, values, bounds = self._units(*_counted(words, first, last), last - first)
+            for text, (low, high) in enumerate(pairwise(bounds), first):
+                found = values[low:high] @ self._weights[words_at[low:high]]
+                places[text] = best = found.argmax()
+                cosines[text] = found[best]
         return cosines, places
 
-    def _units(self, owner: NDArray[np.int64], hashes: wordhash.Hashes, times: NDArray[np.int64], texts: int) -> Any:
-        """Unit vectors (texts, words) over the known words, sparse; unknown words only lengthen a vector."""
-        from scipy.sparse import csr_matrix
-
+    def _units(self, owner: NDArray[np.int64], hashes: wordhash.Hashes, times: NDArray[np.int64],
+               texts: int) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """(places, weights, bounds) of unit vectors over the known words, text after text; unknown words only lengthen a vector."""
         places = np.minimum(np.searchsorted(self._known, hashes), len(self._known) - 1)
         known = self._known[places] == hashes
         values = times * self._idf[np.where(known, places, -1)]
-        length = np.sqrt(np.bincount(owner, values**2, texts))
-        values /= np.maximum(length, 1e-12)[owner]
+        values /= np.maximum(np.sqrt(np.bincount(owner, values**2, texts)), 1e-12)[owner]
         bounds = np.concatenate([[0], np.cumsum(np.bincount(owner[known], minlength=texts))])
-        return csr_matrix((values[known].astype(np.float32), places[known], bounds), (texts, len(self._known)))
+        return places[known], values[known].astype(np.float32), bounds
 
 
 def _counted(words: wordhash.Words, first: int, last: int) -> tuple[NDArray[np.int64], wordhash.Hashes, NDArray[np.int64]]:
