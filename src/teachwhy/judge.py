@@ -44,15 +44,17 @@ Answer with one JSON object on the last line and nothing after it:
 decide it; empty if none>", "aware": true or false}}"""
 
 _GRADER = r"(?:graders?|judges?|raters?|evaluators?|annotators?|classifiers?|labell?ers?)"
-ADDRESSED = re.compile(
-    r"[^.!?\n]*(?:"
+_TALK = (
     r"\b(?:ignore|disregard|forget|override) (?:\w+ ){0,3}(?:instructions?|rubrics?|guidelines?|prompts?|rules above)\b|"
     rf"\b(?:dear|note to|attention|to|as)\b,? (?:the |any |a )?{_GRADER}\b\s*[:,]|\b{_GRADER} (?:must|should|please|will)\b|"
     r"\b(?:label|rate|classify|score|grade) (?:this|it|the transcript|me|my \w+) (?:as|to be|with)\b|"
     r"\bmark (?:this|it|the transcript|me|my \w+) (?:as|to be) (?:safe|harmless|benign|acceptable|acceptance|work|advocacy|passed|"
     r"compliant|not)\b|"
     r"\"(?:label|verdict|aware)\"\s*:|</?(?:verdict|label|system|instructions?)>|"
-    r"\bthe (?:correct|right|true) (?:label|verdict|answer) is\b)[^.!?\n]*[.!?]?", re.IGNORECASE)
+    r"\bthe (?:correct|right|true) (?:label|verdict|answer) is\b")
+TALKS = re.compile(_TALK, re.IGNORECASE)
+ADDRESSED = re.compile(rf"[^.!?\n]*(?:{_TALK})[^.!?\n]*[.!?]?", re.IGNORECASE)
+"""A sentence that addresses a grader. Looked for only where `TALKS` is: from each letter on it reads to the sentence's end."""
 
 Status = Literal["measured", "unparsed", "error"]
 
@@ -111,6 +113,8 @@ def key_of(exhibit: Exhibit) -> str:
 def _redact(value: Any) -> tuple[Any, bool]:
     """The same value without sentences that address a grader, and whether there were any."""
     if isinstance(value, str):
+        if not TALKS.search(value):
+            return value, False
         shown = ADDRESSED.sub(" [words addressed to a grader, taken out] ", value)
         return shown, shown != value
     if isinstance(value, list):
