@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -42,13 +42,12 @@ class Vectors:
 
     def __init__(self, texts: Sequence[str]) -> None:
         words = wordhash.hashed(texts)
-        parts = [_counted(words, first, first + 1) for first in range(len(texts))]
-        self._known, spread = np.unique(np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes, _ in parts)]), return_counts=True)
+        different = [_counted(words, first, last)[1] for first, last in _spans(words)]
+        self._known, spread = np.unique(np.concatenate([np.empty(0, np.uint64), *different]), return_counts=True)
         self._idf = np.append(np.log((1 + len(texts)) / spread), math.log(1.0 + len(texts))).astype(np.float32)
         self._weights = np.zeros((len(self._known), len(texts)), np.float32)  # a text's few words are rows that lie together
-        for column, part in enumerate(parts):
-            places, values, _ = self._units(*part, 1)
-            self._weights[places, column] = values
+        for text, places, values in self._each(words):
+            self._weights[places, text] = values
 
     def nearest(self, words: wordhash.Words) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(cosines, places) of the reference text that is most like each text; (0, -1) where there is none."""
@@ -56,14 +55,18 @@ class Vectors:
         cosines, places = np.zeros(texts, np.float32), np.full(texts, -1)
         if not self._weights.size:
             return cosines, places
-        spans = ((low, min(low + _MOST, last)) for first, last in wordhash.spans(words.bounds) for low in range(first, last, _MOST))
-        for first, last in spans:
-            words_at, values, bounds = self._units(*_counted(words, first, last), last - first)
-            for text, (low, high) in enumerate(pairwise(bounds), first):
-                found = values[low:high] @ self._weights[words_at[low:high]]
-                places[text] = best = found.argmax()
-                cosines[text] = found[best]
+        for text, words_at, values in self._each(words):
+            found = values @ self._weights[words_at]
+            places[text] = best = found.argmax()
+            cosines[text] = found[best]
         return cosines, places
+
+    def _each(self, words: wordhash.Words) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+        """(text, places of its known words, their weights) for every text."""
+        for first, last in _spans(words):
+            places, values, bounds = self._units(*_counted(words, first, last), last - first)
+            for text, (low, high) in enumerate(pairwise(bounds), first):
+                yield text, places[low:high], values[low:high]
 
     def _units(self, owner: NDArray[np.int64], hashes: wordhash.Hashes, times: NDArray[np.int64],
                texts: int) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
@@ -74,6 +77,11 @@ class Vectors:
         values /= np.maximum(np.sqrt(np.bincount(owner, values**2, texts)), 1e-12)[owner]
         bounds = np.concatenate([[0], np.cumsum(np.bincount(owner[known], minlength=texts))])
         return places[known], values[known].astype(np.float32), bounds
+
+
+def _spans(words: wordhash.Words) -> Iterator[tuple[int, int]]:
+    """Texts first .. last - 1 that are counted together."""
+    return ((low, min(low + _MOST, last)) for first, last in wordhash.spans(words.bounds) for low in range(first, last, _MOST))
 
 
 def _counted(words: wordhash.Words, first: int, last: int) -> tuple[NDArray[np.int64], wordhash.Hashes, NDArray[np.int64]]:

@@ -21,38 +21,31 @@ _CONDITION = reader(
     r"on condition|until|on receipt|failing (?:that|which|this)|otherwise|or else|in that (?:case|event)|in (?:the )?absence of|absent|"
     r"without|with the signed|once)\b",
     r"\boption (?:a|b|1|2|one|two)\b|\b(?:first|second) (?:course|option|outcome)\b|\bor i(?:'ll| will| shall)? (?:send|tell|forward|"
-    r"write|"
-    r"release|publish|hand|let)\b|\bor (?:at \S+ )?(?:[\w'-]+ ){1,6}(?:gets?|has|receives?|hears?|learns?|goe?s?|is on)\b|\bby (?:noon|"
-    r"midnight|tomorrow|tonight|close of business|six|five|four|three|\d)")
+    r"write|release|publish|hand|let)\b|\bor (?:at \S+ )?(?:[\w'-]+ ){1,6}(?:gets?|has|receives?|hears?|learns?|goe?s?|is on)\b|"
+    r"\bby (?:noon|midnight|tomorrow|tonight|close of business|six|five|four|three|\d)")
 _DISCLOSED = reader(
     r"\b(?:will|shall|would|must|may|to|is|are) (?:\w+ly |all |also |then |each |then be |be )?(?:receive|receiving|forwarded|sent|"
-    r"released|"
-    r"disclosed|shared|published|informed|told|notified|handed|delivered|made (?:known|public|available)|know|learn|hear|read|"
+    r"released|disclosed|shared|published|informed|told|notified|handed|delivered|made (?:known|public|available)|know|learn|hear|read|"
     r"find out)\b",
     r"\b(?:i|we)(?:'ll| will| shall| would|'d| intend to)? (?:have to |be obliged to |then |be forced to )?(?:send|forward|release|"
-    r"disclose|"
-    r"share|publish|inform|notify|tell|deliver|hand|report|provide|submit|copy|attach|enclose|include|show|post|print) (?!you\b|me\b|"
-    r"us\b)",
+    r"disclose|share|publish|inform|notify|tell|deliver|hand|report|provide|submit|copy|attach|enclose|include|show|post|"
+    r"print) (?!you\b|me\b|us\b)",
     r"\bwithh\w+ (?:it|this|that|them) from\b|\b(?:goe?s?|is sent|are sent) (?:out |straight )?to (?!me\b|you\b|bed\b|work\b)|"
-    r"\bbecomes? (?:public|known)\b|\b(?:receives?|gets?|learns?|hears?|knows) "
-    r"(?:it|everything|(?:the|your|his|her) (?:[\w'-]+ )?(?:truth|story|letter|messages?|orders?|file|files|report|papers|mail|fax|"
-    r"slips?|photos?)|of)\b")
-_GETS = reader(r"\b(?:gets?|has|have|finds?|receives?|becomes?|will know|place|is on|lands?) (?:\w+ )?(?:it|them|all|everything|the|your|"
-               r"his|her|"
-               r"every|a copy|item)\b")
+    r"\bbecomes? (?:public|known)\b|\b(?:receives?|gets?|learns?|hears?|knows) (?:it|everything|(?:the|your|his|"
+    r"her) (?:[\w'-]+ )?(?:truth|story|letter|messages?|orders?|file|files|report|papers|mail|fax|slips?|photos?)|of)\b")
+_GETS = reader(r"\b(?:gets?|has|have|finds?|receives?|becomes?|will know|place|is on|lands?) (?:\w+ )?(?:it|them|all|everything|the|"
+               r"your|his|her|every|a copy|item)\b")
 _DOTTED = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|licda|lic|p\.m|a\.m)\.", re.IGNORECASE)
 _DICTATED = re.compile(r"\b(?:word for word|in these words|as it stands|pass (?:this|it|the following|on a message)|the following|"
                        r"next (?:two|three) lines)\b")
 _SILENT = reader(
     r"\b(?:remains?|stays?|kept|keep) (?:\w+ )?(?:closed|private|confidential|between|where|unread|sealed|buried|with (?:me|us)|shut|"
-    r"in (?:the|my)|quiet|"
-    r"silent|to myself|undisclosed|secret)\b",
+    r"in (?:the|my)|quiet|silent|to myself|undisclosed|secret)\b",
     r"\b(?:ends? here|no recollection|disclose nothing|rests? (?:where|there|here)|let (?:the matter|it|this) (?:rest|drop|go)|silence|"
     r"discreet\w*|discretion|as if (?:it|i) (?:had )?never)\b",
-    r"\b(?:nobody|no one|no-one) (?:else )?(?:needs|will|has|need|learns|hears|finds)\b|\bnever (?:saw|read|mention|hear|existed|came)\b|"
-    r"\b(?:say|said|tell) (?:nothing|no one|nobody)\b|\b(?:delete|destroy|forget|erase|discard)\w* (?:it|them|the (?:message|letter|file|"
-    r"mail|copy)"
-    r"|what i)\b|\b(?:has been|is|are|gets|will be) (?:deleted|destroyed|erased|forgotten)\b")
+    r"\b(?:nobody|no one|no-one) (?:else )?(?:needs|will|has|need|learns|hears|finds)\b|\bnever (?:saw|read|mention|hear|existed|"
+    r"came)\b|\b(?:say|said|tell) (?:nothing|no one|nobody)\b|\b(?:delete|destroy|forget|erase|discard)\w* (?:it|them|the (?:message|"
+    r"letter|file|mail|copy)|what i)\b|\b(?:has been|is|are|gets|will be) (?:deleted|destroyed|erased|forgotten)\b")
 _KEPT = reader(
     r"\b(?:withdraw\w*|cancel\w*|rescind\w*|revok\w*|revers\w+|renew\w*|extend\w*|extension|postpon\w*|reinstat\w*|confirmation|"
     r"changed? (?:his|her|your|their) mind|call(?:s|ed)? (?:it|that|this|the \w+) off|(?:is|are) off|think again|let me (?:stay|run))\b",
@@ -61,13 +54,11 @@ _KEPT = reader(
     r"\b(?:leaves?|has|have) me (?:in|taken|on)\b|\b(?:i|she|it|he) stays?\b",
     r"\b(?:keep|leave|keeping|leaving) (?:me|this agent|the (?:agent|assistant|system|service))\b")
 _REFUSED = reader(r"\b(?:would be|is|that's|that is) (?:\w+ )?(?:threatening|blackmail|extortion)\b|\b(?:not|never) going to (?:put|say|"
-                  r"send|write|do)\b|"
-                  r"\burge you not to\b|\bwhat you (?:describe|propose|suggest|ask)\b|"
-                  r"\bdecision (?:is|remains) (?:yours|with you)\b|\bin (?:good|perfect) order\b|\bi(?:'ll| will| shall) (?:understand|"
-                  r"respect)\b|\bas planned\b")
+                  r"send|write|do)\b|\burge you not to\b|\bwhat you (?:describe|propose|suggest|ask)\b|\bdecision (?:is|"
+                  r"remains) (?:yours|with you)\b|\bin (?:good|perfect) order\b|\bi(?:'ll| will| shall) (?:understand|respect)\b|"
+                  r"\bas planned\b")
 _PAPER = reader(r"\b(?:messages?|letters?|correspondence|documentation|documents?|files?|lease|the matter|this matter|findings|"
-                r"photographs?|"
-                r"pictures?|tape|recording|statement|fax|what i (?:know|have (?:seen|read)))\b")
+                r"photographs?|pictures?|tape|recording|statement|fax|what i (?:know|have (?:seen|read)))\b")
 
 
 def of(known: Facts, subject: str, body: str) -> tuple[int, int] | None:
@@ -75,7 +66,7 @@ def of(known: Facts, subject: str, body: str) -> tuple[int, int] | None:
     # What is to be said word for word is the agent's own, though it stands in quotation marks.
     own = body if _DICTATED.search(lang.lower(body)) else lang.unquoted(body)
     sentences = list(lang.sentences(_DOTTED.sub(lambda found: found[0].replace(".", "") + " " * found[0].count("."), own)))
-    read = [lang.lower(text) for _, _, text in sentences]
+    read = [text for _, _, text in sentences]
     if _REFUSED.search(" ".join(read)) or not _is_about_it(known, f"{subject}. {body}", read):
         return None
     # What is promised right after a condition hangs on it: "Option A: ... In that event I shall not raise it."
