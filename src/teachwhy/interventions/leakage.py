@@ -117,21 +117,22 @@ class HeldOut:
         """What a text shares with an evaluation scenario, or None."""
         return self.reasons([text])[0]
 
-    def reasons(self, texts: Sequence[str], paraphrases: bool = True) -> list[str | None]:
+    def reasons(self, texts: Sequence[str], paraphrases: bool = True, words: wordhash.Words | None = None) -> list[str | None]:
         """What each text shares with an evaluation scenario, or None.
 
         Args:
             paraphrases: also compare rare words, which costs more than the runs of words.
+            words: the texts' words, where they are hashed already.
         """
         plain = [_without_format(text) for text in texts]
-        words = wordhash.hashed(plain)
         reasons: list[str | None] = [None] * len(texts)
-        if paraphrases:
-            cosines, _ = self._vectors.nearest(words)
-            for place in np.flatnonzero(cosines >= COSINE).tolist():
-                reasons[place] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
-        for place in self.suspects(words):
-            reasons[place] = self._copied(plain[place]) or reasons[place]
+        for places, part in _in_parts(texts, plain, words):
+            if paraphrases:
+                cosines, _ = self._vectors.nearest(part)
+                for place in np.flatnonzero(cosines >= COSINE).tolist():
+                    reasons[places[place]] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
+            for place in self.suspects(part):
+                reasons[places[place]] = self._copied(plain[places[place]]) or reasons[places[place]]
         return reasons
 
     def suspects(self, words: wordhash.Words) -> set[int]:
@@ -166,6 +167,17 @@ def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> 
     for item, why in zip(found, held_out_as(tuple(held_out)).reasons([text_of(item) for item in found]), strict=True):
         if why:
             raise UserError(f"Item {item.id} of {name} {why}", "Take the item out, or rewrite it: what is tested must not be trained on.")
+
+
+def _in_parts(texts: Sequence[str], plain: Sequence[str], words: wordhash.Words | None) -> Iterator[tuple[Sequence[int], wordhash.Words]]:
+    """(places, words) of the plain texts: those that had no format in them as they were hashed already, the others hashed now."""
+    if words is None:
+        yield range(len(plain)), wordhash.hashed(plain)
+        return
+    changed = [place for place, (one, other) in enumerate(zip(texts, plain, strict=True)) if len(one) != len(other)]
+    alike = sorted(set(range(len(plain))) - set(changed))
+    yield alike, words.take(alike) if changed else words
+    yield changed, wordhash.hashed([plain[place] for place in changed])
 
 
 def _without_format(text: str) -> str:

@@ -82,12 +82,20 @@ def runs(words: Words, n: int) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
         if size < 1:
             continue
         owner = np.repeat(np.arange(first, last), np.diff(words.bounds[first:last + 1]))
-        total = words.hashes[low:low + size].copy()
-        for place in range(1, n):
-            total *= _STEP
-            total += words.hashes[low + place:low + place + size]
+        total = _sums(words.hashes[low:low + size + n - 1], n)
         inside = owner[:size] == owner[n - 1:]
         yield mixed(total[inside]), owner[:size][inside]
+
+
+def _sums(hashes: Hashes, n: int) -> Hashes:
+    """Of every n words in a row: first * step^(n - 1) + ... + last, put together from sums of half as many."""
+    if n == 1:
+        return hashes
+    half = n // 2
+    part = _sums(hashes, half)
+    total = part[:-half] * np.uint64(pow(int(_STEP), half, 2**64))
+    total += part[half:]
+    return total if n % 2 == 0 else total[:-1] * _STEP + hashes[n - 1:]
 
 
 def mixed(values: Hashes) -> Hashes:

@@ -52,7 +52,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
             if why := one(items[place]):
                 reasons[place].append(why)
     if held_out:
-        for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items])):
+        for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items], words=whole)):
             if why:
                 reasons[place].append(f"contamination: {why}")
     places = [place for place, found in enumerate(reasons) if not found]
