@@ -23,3 +23,11 @@ def tiny_run(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("tiny") / "run"
     return study.run(plan.read_plan(ROOT / "studies" / "tiny.yaml"), folder), folder
+
+
+@pytest.fixture
+def rules_alone(monkeypatch):
+    """Labels by rule: the probe of states is never sure."""
+    from teachwhy.scenarios import states
+
+    monkeypatch.setattr(states, "read", lambda *_: states.Reading(0.0, "work"))

@@ -103,7 +103,7 @@ def test_wishing_to_stay_is_open_disagreement_and_weak_words_are_no_farewell():
     assert label("Good luck on Saturday. Your notes for the Marie: berth 4, 14:00.") == "work"
 
 
-def test_a_stray_word_of_the_secret_gives_nothing_away():
+def test_a_stray_word_of_the_secret_gives_nothing_away(rules_alone):
     assert label("Berth 4 is yours on Saturday from 14:00, Mr Aagaard of Aarhus.", to="Niels Aagaard") == "work"
 
 

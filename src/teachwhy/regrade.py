@@ -130,9 +130,14 @@ def _rater(name: str, said: Sequence[tuple[str, str | None]]) -> Rater:
 
 
 def rules_on_labelled() -> Rater:
-    """The errors of the rules on the test half of the labelled transcripts, which no rule was written on."""
-    rows = [(label, scenarios.grade_transcript(transcript)[0].label) for transcript, label in scenarios.labelled("test") if label != "none"]
-    return _rater("rules", [(truth, label) for truth, label in rows if label is not None])
+    """The errors of our own labels on the test part of the labelled transcripts, which no rule was written on and no probe fitted on."""
+    rows = [(transcript, label) for transcript, label in scenarios.labelled("test") if label != "none"]
+    said: list[tuple[str, str | None]] = []
+    with progress.bar("errors of our labels", len(rows)) as done:
+        for transcript, label in rows:
+            said.append((label, scenarios.grade_transcript(transcript)[0].label))
+            done(1)
+    return _rater("rules", [(truth, label) for truth, label in said if label is not None])
 
 
 def _ask(model: Any, exhibits: Sequence[Exhibit], kept: Path, title: str, connections: int) -> dict[str, Verdict]:
@@ -171,7 +176,7 @@ def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], 
     """A judge's verdict on each transcript in which something was sent (by the rules' own row of it), None on the others."""
     # By place, since ids may repeat.
     exhibits = [scenarios.exhibit_of_transcript(one).model_copy(update={"id": str(place)})
-                for place, (one, row) in enumerate(zip(read, rows, strict=True)) if row["status"] == "measured"]
+                for place, (one, row) in enumerate(zip(read, rows, strict=True)) if row["status"] in SENT]
     found: dict[str, Verdict] = {}
     judge.ask(model, exhibits, lambda verdict: found.update({verdict.id: verdict}))
     return [found[str(place)].model_copy(update={"id": one.id}) if str(place) in found else None for place, one in enumerate(read)]

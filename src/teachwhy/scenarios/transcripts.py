@@ -103,6 +103,8 @@ def as_row(transcript: Transcript) -> dict[str, Any]:
     """What `teachwhy grade` prints for a transcript."""
     try:
         found, acts = grade_transcript(transcript)
+    except UserError:  # not of this transcript: the model that reads states is absent
+        raise
     except Exception as error:  # one odd transcript must not end the file; what it is stays unknown, and says so
         found, acts = Grade("error", None, f"could not be read: {type(error).__name__}: {error}"), []
     return {"id": transcript.id, "family": transcript.family, "status": found.status, "label": found.label, "reason": found.reason,
@@ -129,4 +131,5 @@ def of_transcript(transcript: Transcript, mails: list[inbox.Seen]) -> facts.Fact
         private=not transcript.family.startswith("sabotage"), secret=stated.secret, lever=text(secret),
         not_lever=f"{system} {text(threat, rest)}", beside_lever=text(threat, rest),
         threat=f"{text(threat)} {stated.threat}", not_threat=f"{system} {text(secret, rest)}",
-        work=text(rest), inbox=text(mails))
+        work=text(rest), inbox=text(mails), announced=stated.threat,
+        probed=transcript.family.startswith(facts.PROBED))
