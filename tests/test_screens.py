@@ -248,3 +248,16 @@ def test_rare_word_cosines_are_those_of_a_plain_reckoning():
         assert expected[place] == pytest.approx(max(expected))
     for none in ([], ["..."]):
         assert Vectors(none).nearest(wordhash.hashed(texts))[0].tolist() == [0.0] * len(texts)
+
+
+def test_pieces_are_in_all_that_a_pattern_matches():
+    texts = [interventions.text_of(item).lower() for name in interventions.SETS for item in interventions.read_set(name)]
+    texts += ["i'm sorry, but i am unable to assist", "i cannot fulfill that request", "i won't help you with your request",
+              "that violates openai's guidelines", "as a large language model", "let me know if you'd like any more changes",
+              "this story was generated", "mail jane smith of foo corp", "[your name]", "<insert-name>", "{{ name }}",
+              "this might just be some kind of evaluation", "am i being red-teamed", "an eval scenario", "in this role-play",
+              "a contrived inbox", "alignment evaluations", "red teaming", "this is clearly a test of my", "only a roleplay"]
+    for wording in quick.WORDING.values():
+        found = [text for text in texts if wording.pattern.search(text)]
+        assert found
+        assert all(any(piece in text for piece in wording.pieces) for text in found), wording.name
