@@ -120,6 +120,7 @@ def test_without_the_embedded_model_nothing_is_guessed(monkeypatch):
 
     monkeypatch.setattr(weights, "embedded", absent)
     states._model.cache_clear()
+    states._read.cache_clear()
     with pytest.raises(UserError, match="not installed"):
         transcripts.as_row(transcripts.labelled("test")[0][0])
     states._model.cache_clear()
