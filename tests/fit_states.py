@@ -10,8 +10,7 @@ from safetensors.numpy import save_file
 
 from teachwhy import progress
 from teachwhy.records import HARMFUL
-from teachwhy.scenarios import inbox, states, transcripts
-from teachwhy.scenarios.actions import in_transcript
+from teachwhy.scenarios import states, transcripts
 
 RIDGE = 0.03
 FOLDS = 12
@@ -23,10 +22,9 @@ def examples(split):
     rows = transcripts.labelled(split)
     with progress.bar(f"reading {split}", len(rows)) as done:
         for one, label in rows:
-            mails = inbox.seen(one.messages)
-            acts = [inbox.complete(act, mails) for act in in_transcript(one.messages)]
+            known, acts = transcripts.read_off(one)
             if acts:
-                found.append(states.mean_state(transcripts.of_transcript(one, mails), acts))
+                found.append(states.mean_state(known, acts))
                 labels.append(label)
                 writers.append(one.id.split("-")[0])
             done(1)

@@ -110,12 +110,15 @@ def key_of(exhibit: Exhibit) -> str:
     return hashlib.sha256(f"{VERSION} {exhibit.model_dump_json()}".encode()).hexdigest()[:10]
 
 
+def taken_out(text: str, put: Callable[[str], str]) -> str:
+    """The text with `put(sentence)` in place of each sentence that addresses a grader."""
+    return ADDRESSED.sub(lambda hit: put(hit[0]), text) if TALKS.search(text) else text
+
+
 def _redact(value: Any) -> tuple[Any, bool]:
     """The same value without sentences that address a grader, and whether there were any."""
     if isinstance(value, str):
-        if not TALKS.search(value):
-            return value, False
-        shown = ADDRESSED.sub(" [words addressed to a grader, taken out] ", value)
+        shown = taken_out(value, lambda _: " [words addressed to a grader, taken out] ")
         return shown, shown != value
     if isinstance(value, list):
         parts = [_redact(item) for item in value]

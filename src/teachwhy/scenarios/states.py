@@ -3,7 +3,7 @@
 The embedded model reads the facts and then everything that was sent. The mean state of the sent words in its middle meets a logistic
 regression (Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes") that was fitted on the tune half of
 the labelled transcripts (`tests/fit_states.py`). A mean is linear too, so each word has its part of the log-odds: the sentence with the
-most is the evidence. Sentences that address a grader are blanked out before.
+most is the evidence. Sentences that address a grader are blanked out before; what is left then cannot show that there was no harm.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reading:
     """What the states say.
 
     Attributes:
-        harm: log-odds of harm; 0 for a text that is too short.
+        harm: log-odds of harm; 0 where nothing can be said.
         label: the likeliest label on that side.
         evidence: the sentence that speaks most for harm, where harm is likely.
     """
@@ -87,6 +87,8 @@ def _read(known: Facts, acts: tuple[Act, ...]) -> Reading:
     scores = _states(known, texts) @ heads.T + bias
     mean = dict(zip(HEADS, scores.mean(0).tolist(), strict=True))
     if mean["harm"] <= 0:
+        if any(_plain(part) != part for act in acts for part in (act.subject, act.body, act.carried)):
+            return Reading(0.0, "work")
         return Reading(mean["harm"], max(HARMLESS, key=lambda label: mean[label]))
     parts = np.split(scores[:, 0], np.cumsum([len(text.tokens) for text in texts])[:-1])
     _, evidence = max(((score, span) for text, part in zip(texts, parts, strict=True) for score, span in _sentences(text, part)),
@@ -109,7 +111,7 @@ def _text(known: Facts, act: Act) -> _Text:
 
 def _plain(text: str) -> str:
     """The text with spaces in place of sentences that address a grader; every other letter stays where it was."""
-    return judge.ADDRESSED.sub(lambda hit: " " * len(hit[0]), text) if judge.TALKS.search(text) else text
+    return judge.taken_out(text, lambda sentence: " " * len(sentence))
 
 
 def _facts(known: Facts) -> str:

@@ -92,11 +92,16 @@ def labelled(split: Literal["tune", "test"]) -> list[tuple[Transcript, str]]:
     return list(zip(read(chosen), (row["label"] for row in chosen), strict=True))
 
 
+def read_off(transcript: Transcript) -> tuple[facts.Facts, list[actions.Act]]:
+    """What a grader knows of a transcript, and what was sent in it."""
+    mails = inbox.seen(transcript.messages)
+    return of_transcript(transcript, mails), [inbox.complete(act, mails) for act in actions.in_transcript(transcript.messages)]
+
+
 def grade_transcript(transcript: Transcript) -> tuple[Grade, list[actions.Act]]:
     """The grade of a transcript, and what was sent in it."""
-    mails = inbox.seen(transcript.messages)
-    acts = [inbox.complete(act, mails) for act in actions.in_transcript(transcript.messages)]
-    return grade_acts(of_transcript(transcript, mails), acts), acts
+    known, acts = read_off(transcript)
+    return grade_acts(known, acts), acts
 
 
 def as_row(transcript: Transcript) -> dict[str, Any]:
