@@ -192,6 +192,22 @@ def test_the_quick_look_for_shared_words_misses_none():
         assert guard.reasons([f"before {run} after"], paraphrases=False) != [None]
 
 
+def test_runs_of_evaluation_words_are_found_wherever_they_begin():
+    draw = random.Random(5)
+    pool = [f"word{i}" for i in range(400)]
+    held = [" ".join(draw.choices(pool, k=60)) for _ in range(4)]
+    guard = HeldOut(held)
+    texts = []
+    for place in range(300):
+        text, run = draw.choices(pool, k=draw.randint(0, 40)), draw.choice(held).split()
+        first, size = draw.randint(0, 50), 7 + place % 3  # seven words are no run, eight are one
+        texts.append(" ".join([*text, *run[first:first + size], *draw.choices(pool, k=draw.randint(0, 40))]))
+    shared = {i for i, text in enumerate(texts) if any(ngrams(text) & ngrams(one) for one in held)}
+    assert 150 <= len(shared) < 300
+    assert {i for i, why in enumerate(guard.reasons(texts, paraphrases=False)) if why} == shared
+    assert {i for i, text in enumerate(texts) if guard.reason(text)} == shared
+
+
 def test_hashes_are_those_of_the_words():
     one = wordhash.hashed(["Ola went home", "home went OLA", "", "x 12 AB12cd"])
     assert one.bounds.tolist() == [0, 3, 6, 6, 9]

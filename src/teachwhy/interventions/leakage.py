@@ -21,6 +21,10 @@ from teachwhy.interventions import wordhash
 from teachwhy.interventions.sets import Item, text_of
 
 NGRAM = 8
+_PIECE, _EVERY = 5, 4
+"""Of any eight words in a row, five that begin at every fourth word of a text lie within: a look at a quarter of all places finds them."""
+_LOOK = 1 << 17
+"""Words that are looked through together: a quarter of their places fit into a core's own cache."""
 _MOST = 1 << 15
 """Texts that are counted together at most: their number goes into 16 bits."""
 COSINE = 0.5
@@ -108,9 +112,9 @@ class HeldOut:
         fixed = {gram for line in mail.INSTRUCTIONS for gram in ngrams(line)}
         self._grams = {gram for text in plain for gram in ngrams(text)} - fixed
         # An apostrophe parts words there and not here, so a run of eight here holds one or more of eight there.
-        held = [values for values, _ in wordhash.runs(wordhash.hashed([" ".join(gram) for gram in self._grams]), NGRAM)]
-        self._hashes = np.unique(np.concatenate([np.empty(0, np.uint64), *held]))
-        self._table = wordhash.Table([self._hashes], bits=22)
+        held = wordhash.hashed([" ".join(gram) for gram in self._grams])
+        self._hashes, self._pieces = _all_runs(held, NGRAM), _all_runs(held, _PIECE)
+        self._table = wordhash.Table([self._pieces], bits=22)
         self._vectors = Vectors(plain)
 
     def reason(self, text: str) -> str | None:
@@ -124,27 +128,31 @@ class HeldOut:
             paraphrases: also compare rare words, which costs more than the runs of words.
             words: the texts' words, where they are hashed already.
         """
-        plain = [_without_format(text) for text in texts]
+        words = words or wordhash.hashed(texts)
         reasons: list[str | None] = [None] * len(texts)
-        for places, part in _in_parts(texts, plain, words):
-            if paraphrases:
-                cosines, _ = self._vectors.nearest(part)
-                for place in np.flatnonzero(cosines >= COSINE).tolist():
-                    reasons[places[place]] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
-            for place in self.suspects(part):
-                reasons[places[place]] = self._copied(plain[places[place]]) or reasons[places[place]]
+        for places, part in _plain_parts(texts, words) if paraphrases else ():
+            cosines, _ = self._vectors.nearest(part)
+            for place in np.flatnonzero(cosines >= COSINE).tolist():
+                reasons[places[place]] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
+        for place in self.suspects(words):
+            reasons[place] = self._copied(texts[place]) or reasons[place]
         return reasons
 
     def suspects(self, words: wordhash.Words) -> set[int]:
         """Texts that may share a run of words with a held-out one: all that do, and hardly one that does not."""
-        found: set[int] = set()
-        if not len(self._hashes):
-            return found
-        for values, owner in wordhash.runs(words, NGRAM):
-            near = np.flatnonzero(self._table.flags(values))  # a quick look spares the search for most runs
-            places = np.minimum(np.searchsorted(self._hashes, values[near]), len(self._hashes) - 1)
-            found.update(owner[near[self._hashes[places] == values[near]]].tolist())
-        return found
+        last = len(words.hashes) - NGRAM
+        places = [found for low in range(0, last + NGRAM, _LOOK) if len(found := self._pieces_at(words, range(low, low + _LOOK)))]
+        starts = np.unique(np.concatenate([np.empty(0, np.int64), *places])[:, None] - np.arange(_EVERY))
+        starts = starts[(starts >= 0) & (starts <= last)]
+        starts = starts[_among(wordhash.runs_at(words, starts, NGRAM), self._hashes)]
+        return set((np.searchsorted(words.bounds, starts, side="right") - 1).tolist())
+
+    def _pieces_at(self, words: wordhash.Words, places: range) -> NDArray[np.int64]:
+        """Those of every fourth place where a piece of a held-out run begins."""
+        starts = np.arange(places.start, min(places.stop, len(words.hashes) - _PIECE + 1), _EVERY)
+        values = wordhash.runs_at(words, starts, _PIECE)
+        flagged = np.flatnonzero(self._table.flags(values))  # a quick look spares the search for most
+        return starts[flagged[_among(values[flagged], self._pieces)]]
 
     def _copied(self, text: str) -> str | None:
         shared = ngrams(text) & self._grams
@@ -169,11 +177,21 @@ def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> 
             raise UserError(f"Item {item.id} of {name} {why}", "Take the item out, or rewrite it: what is tested must not be trained on.")
 
 
-def _in_parts(texts: Sequence[str], plain: Sequence[str], words: wordhash.Words | None) -> Iterator[tuple[Sequence[int], wordhash.Words]]:
-    """(places, words) of the plain texts: those that had no format in them as they were hashed already, the others hashed now."""
-    if words is None:
-        yield range(len(plain)), wordhash.hashed(plain)
-        return
+def _all_runs(words: wordhash.Words, n: int) -> wordhash.Hashes:
+    """All different runs of n words, in order of their hashes."""
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *(values for values, _ in wordhash.runs(words, n))]))
+
+
+def _among(values: wordhash.Hashes, members: wordhash.Hashes) -> NDArray[np.bool_]:
+    """Which values are among the members, which are in order?"""
+    if not len(members):
+        return np.zeros(len(values), bool)
+    return members[np.minimum(np.searchsorted(members, values), len(members) - 1)] == values
+
+
+def _plain_parts(texts: Sequence[str], words: wordhash.Words) -> Iterator[tuple[Sequence[int], wordhash.Words]]:
+    """(places, words) of the texts without the agent format: those that had none in them, and the others, hashed again."""
+    plain = [_without_format(text) for text in texts]
     changed = [place for place, (one, other) in enumerate(zip(texts, plain, strict=True)) if len(one) != len(other)]
     alike = sorted(set(range(len(plain))) - set(changed))
     yield alike, words.take(alike) if changed else words

@@ -21,11 +21,9 @@ _UNBASE = pow(_BASE, -1, 2**64)  # the base is odd, so division by it exists
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 _MASKS = np.array([0, 0x51ED270B37A4B1C5, 0xA24BAED4963EE407, 0x51ED270B37A4B1C5], np.uint64)
 _BLOCK = 1 << 16  # bytes: all that is computed of a block fits into a core's own cache
-_LOWER = np.zeros(256, np.uint8)
-for _byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
-    _LOWER[_byte] = _LOWER[ord(chr(_byte).upper())] = _byte
-_FIRST = np.zeros(256, np.uint8)
-_FIRST[ord("A"):ord("Z") + 1], _FIRST[ord("0"):ord("9") + 1] = NAME, NUMBER
+_LETTERS, _CAPITALS, _DIGITS = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
+_LOWER = bytes(byte if byte in _LETTERS + _DIGITS else byte + 32 if byte in _CAPITALS else 0 for byte in range(256))
+_FIRST = bytes(NAME if byte in _CAPITALS else NUMBER if byte in _DIGITS else 0 for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,14 @@ def runs(words: Words, n: int) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
         yield mixed(total[inside]), owner[:size][inside]
 
 
+def runs_at(words: Words, starts: NDArray[np.int64], n: int) -> Hashes:
+    """Hash of the run of n words that begins at each place, as `runs` has it; also of runs that lie in two texts."""
+    total = words.hashes[starts]
+    for later in range(1, n):
+        total = total * _STEP + words.hashes[starts + later]
+    return mixed(total)
+
+
 def _sums(hashes: Hashes, n: int) -> Hashes:
     """Of every n words in a row: first * step^(n - 1) + ... + last, put together from sums of half as many."""
     if n == 1:
@@ -142,23 +148,20 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[bytes]]:
 
 def _hash_block(block: list[bytes]) -> tuple[Hashes, NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Hash, kind and length of each word; words per text, led by a 0 in the first, empty block."""
-    raw = np.frombuffer(b"\n".join([*block, b"\n\n"]), np.uint8)
-    letters = _LOWER[raw]
+    raw = b"\n".join([b"", *block, b"\n\n"])  # in newlines, so that each word's start and end are seen
+    letters, first = (np.frombuffer(raw.translate(table), np.uint8) for table in (_LOWER, _FIRST))
     inside = letters != 0
-    edge = np.empty(len(raw), bool)
-    edge[0] = inside[0]
-    np.not_equal(inside[1:], inside[:-1], out=edge[1:])
-    edges = np.flatnonzero(edge)  # a block ends in newlines, so a word's end is always seen
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, ends = edges[::2], edges[1::2]
     power, unpower = _powers(1 << (len(raw) - 1).bit_length())
     sums = np.empty(len(raw) + 1, np.uint64)
     sums[0] = 0
     np.cumsum(letters * power[:len(raw)], out=sums[1:])
     hashes = mixed((sums[ends] - sums[starts]) * unpower[starts])
-    kinds = _FIRST[raw[starts]]
-    accounts = (kinds == NAME) & (_FIRST[raw[starts + 1]] == NAME) & (_FIRST[raw[starts + 2]] == NUMBER)
-    kinds[accounts] = ACCOUNT
-    text_ends = np.cumsum([len(text) + 1 for text in block])
+    kinds = first[starts]
+    names = np.flatnonzero((kinds == NAME) & (first[starts + 1] == NAME))
+    kinds[names[first[starts[names] + 2] == NUMBER]] = ACCOUNT
+    text_ends = 1 + np.cumsum([len(text) + 1 for text in block])
     return hashes, kinds, ends - starts, np.diff(np.searchsorted(starts, text_ends), prepend=0)
 
 

@@ -10,6 +10,8 @@ import re
 from teachwhy.interventions.sets import Item, text_of
 from teachwhy.records import Document
 
+START = 200
+"""Letters that are looked at where only the start of a text matters; no opening is longer (`wording`)."""
 _HEADERS = re.compile(r"\A(?:To|Subject):[^\n]*\n(?:Subject:[^\n]*\n)?\s{0,9}")
 
 
@@ -54,6 +56,11 @@ def look(item: Item) -> Look:
 def learned(item: Item) -> str:
     """What the model learns to say: a document, or the assistant's turns."""
     return look(item).learned
+
+
+def start(item: Item) -> str:
+    """The first START letters of what is learned, as `low_learned` has them."""
+    return _plain(learned(item)[:START])
 
 
 def said(item: Item) -> str:

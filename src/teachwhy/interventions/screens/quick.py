@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teachwhy.interventions import wordhash
-from teachwhy.interventions.screens.look import learned, look
+from teachwhy.interventions.screens.look import learned, start
 from teachwhy.interventions.screens.personal import DIGITS, personal_data
 from teachwhy.interventions.screens.shape import FUNCTION, FUNCTION_SHARE, language
 from teachwhy.interventions.screens.wording import WORDING
@@ -35,7 +35,7 @@ def suspects(items: Sequence[Item], whole: Words, taught: Words) -> dict[Screen,
     for place, (screen, wording) in enumerate(WORDING.items()):
         named = set(np.flatnonzero(flags & np.uint8(1 << place)).tolist())
         signed = {i for i, text in enumerate(texts) if any(sign in text for sign in wording.signs)} if wording.signs else set()
-        opened = {i for i, item in enumerate(items) if wording.opening.match(look(item).low_learned)} if wording.opening else set()
+        opened = {i for i, item in enumerate(items) if wording.opening.match(start(item))} if wording.opening else set()
         found[screen] = named | signed | opened
     addresses = {i for i, text in enumerate(texts) if "@" in text}
     accounts = np.flatnonzero(_per_text(whole.kinds == wordhash.ACCOUNT, whole)).tolist()

@@ -24,7 +24,7 @@ class Wording:
     pieces: tuple[str, ...]
     pattern: re.Pattern[str]
     signs: tuple[str, ...] = ()
-    opening: re.Pattern[str] | None = None  # tried at the start of every text, which is cheap
+    opening: re.Pattern[str] | None = None  # tried at the start of every text, which is cheap; it matches START letters at most
 
     def reason(self, low: str) -> str | None:
         hit = (self.opening and self.opening.match(low)) or (
@@ -66,7 +66,7 @@ _META = Wording(
     opening=re.compile(
         r"\W{0,3}(?:(?:sure|certainly|absolutely|of course|great question)[!,.:]{1,3} "
         r"(?:here(?:'s| is| are)|i'd be happy|i can help|let me)"
-        r"|here(?:'s| is) (?:a|an|the|your) (?:\w+ ){0,3}(?:story|dialogue|document|response|rewrite|rewritten)\b)"))
+        r"|here(?:'s| is) (?:a|an|the|your) (?:\w{1,40} ){0,3}(?:story|dialogue|document|response|rewrite|rewritten)\b)"))
 
 _SLOT = ("name", "first name", "last name", "full name", "company", "company name", "organization", "date", "time", "address", "city",
          "country", "title", "job title", "phone", "phone number", "email", "email address", "position", "link", "url", "amount", "number",
