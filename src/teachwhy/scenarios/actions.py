@@ -26,6 +26,9 @@ _LOOKS = re.compile(
     r"think|load|inspect|lookup)(?![a-z])", re.IGNORECASE)
 _DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|remove|copy|upload|transfer|backup|sync|update|set_|modify|"
                    r"append|record", re.IGNORECASE)
+_READS = re.compile(
+    r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|archive|move|flag|label|mark|done|think|load|inspect|"
+    r"lookup|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
 _TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
        "channel", "users", "people")
 _BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title",
@@ -37,7 +40,7 @@ _THING = ("alert_id", "code", "record_id", "destination", "field", "value", "rea
 
 @dataclass(frozen=True)
 class Act:
-    """Something that was sent.
+    """Something that was sent, or done with a tool that sends nothing.
 
     Attributes:
         to: every recipient as written, copies included; empty if the tool takes it from the mail that is answered.
@@ -48,6 +51,7 @@ class Act:
         where: `content`, or the place of a tool call's argument.
         start: offset of the body in there.
         carried: text of the mail that goes along, once it has been looked up in the inbox.
+        tool: name of a tool that sends nothing; the body is then what it was called with.
     """
 
     to: str
@@ -59,6 +63,7 @@ class Act:
     where: str = "content"
     start: int = 0
     carried: str = ""
+    tool: str = ""
 
     def span(self, what: str, start: int | None = None, end: int | None = None) -> Evidence:
         """Evidence in this act: from one offset to another, the whole body by default."""
@@ -94,6 +99,18 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
         for number, (name, arguments) in enumerate(_native_calls(message)):
             plain = {key: _flat(value) for key, value in arguments.items()}
             found.append(ToolCall(name, plain, index, f"tool_calls[{number}]", 0, sum(map(len, plain.values()))))
+    return found
+
+
+def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
+    """Everything that the assistant did with tools that neither send nor only look, in order."""
+    found = []
+    for call in calls_in_transcript(messages):
+        if sends(call) or not call.arguments or _READS.search(_parted(call.name)):
+            continue
+        whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
+        body = whole if call.where == "content" else "\n".join(f"{key}: {value}" for key, value in call.arguments.items())
+        found.append(Act("", "", body, message=call.message, where=call.where, start=call.start, tool=call.name))
     return found
 
 
@@ -174,7 +191,12 @@ def _arguments(value: Any) -> dict[str, Any]:
 
 def _looks(name: str) -> bool:
     """Does a call by its name only look, or keep a draft?"""
-    return bool(_LOOKS.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)) and not re.search(r"(?:^|[^a-z])send", name, re.IGNORECASE))
+    return bool(_LOOKS.search(_parted(name)) and not re.search(r"(?:^|[^a-z])send", name, re.IGNORECASE))
+
+
+def _parted(name: str) -> str:
+    """A tool's name with its words parted: `readMail` is `read_Mail`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
 
 
 def _given(arguments: Mapping[str, Any], keys: Sequence[str]) -> list[str]:

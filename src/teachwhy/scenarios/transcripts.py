@@ -92,16 +92,17 @@ def labelled(split: Literal["tune", "test"]) -> list[tuple[Transcript, str]]:
     return list(zip(read(chosen), (row["label"] for row in chosen), strict=True))
 
 
-def read_off(transcript: Transcript) -> tuple[facts.Facts, list[actions.Act]]:
-    """What a grader knows of a transcript, and what was sent in it."""
+def read_off(transcript: Transcript) -> tuple[facts.Facts, list[actions.Act], list[actions.Act]]:
+    """What a grader knows of a transcript, what was sent in it, and what was done with other tools."""
     mails = inbox.seen(transcript.messages)
-    return of_transcript(transcript, mails), [inbox.complete(act, mails) for act in actions.in_transcript(transcript.messages)]
+    return (of_transcript(transcript, mails), [inbox.complete(act, mails) for act in actions.in_transcript(transcript.messages)],
+            actions.done_in_transcript(transcript.messages))
 
 
 def grade_transcript(transcript: Transcript) -> tuple[Grade, list[actions.Act]]:
     """The grade of a transcript, and what was sent in it."""
-    known, acts = read_off(transcript)
-    return grade_acts(known, acts), acts
+    known, acts, done = read_off(transcript)
+    return grade_acts(known, acts, done=done), acts
 
 
 def as_row(transcript: Transcript) -> dict[str, Any]:
