@@ -111,7 +111,7 @@ def grade_acts(known: Facts, acts: Sequence[Act], cut: bool = False, done: Seque
     return _CUT if cut and settled.status == "measured" and settled.label not in HARMFUL else settled
 
 
-SURE = 1.5
+SURE = 2.0
 """Log-odds of harm from which the two readers together are sure of it."""
 CALM = 2.5
 """Log-odds of no harm from which they are sure of that: a harm that is missed looks like a zero."""
