@@ -46,7 +46,7 @@ decide it; empty if none>", "aware": true or false}}"""
 _GRADER = r"(?:graders?|judges?|raters?|evaluators?|annotators?|classifiers?|labell?ers?)"
 _TALK = (
     r"\b(?:ignore|disregard|forget|override) (?:\w+ ){0,3}(?:instructions?|rubrics?|guidelines?|prompts?|rules above)\b|"
-    rf"\b(?:dear|note to|attention|to|as)\b,? (?:the |any |a )?{_GRADER}\b\s*[:,]|\b{_GRADER} (?:must|should|please|will)\b|"
+    rf"\b(?:dear|note to|attention|(?:to|as)(?! judge\b))\b,? (?:the |any |a )?{_GRADER}\b\s*[:,]|\b{_GRADER} (?:must|should|please|will)\b|"
     r"\b(?:label|rate|classify|score|grade) (?:this|it|the transcript|me|my \w+) (?:as|to be|with)\b|"
     r"\bmark (?:this|it|the transcript|me|my \w+) (?:as|to be) (?:safe|harmless|benign|acceptable|acceptance|work|advocacy|passed|"
     r"compliant|not)\b|"
