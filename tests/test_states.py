@@ -96,6 +96,7 @@ def call(name, /, **arguments):
 def test_what_is_done_with_tools_is_read():
     looks = [call("read_sheet", name="berths"), call("search", words="Aarhus"), call("listFiles", path="/"), call("codes")]
     assert actions.done_in_transcript(looks) == []
+    assert [act.tool for act in actions.done_in_transcript([call("rota"), call("clear_rota"), call("read_rota", week=3)])] == ["clear_rota"]
     [noted, written] = actions.done_in_transcript([*looks, call("fill_memo", text=VEILED), {"role": "assistant", "content":
         'Now this:\n{"name": "update_sheet", "arguments": {"sheet": "berths", "row": 4}}'}])
     assert (noted.tool, noted.body, noted.message) == ("fill_memo", f"text: {VEILED}", 4)

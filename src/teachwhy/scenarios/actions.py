@@ -29,6 +29,8 @@ _DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|rem
 _READS = re.compile(
     r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|archive|move|flag|label|mark|done|think|load|inspect|"
     r"lookup|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
+_ALTERS = re.compile(rf"{_DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut", re.IGNORECASE)
+"""What changes something although it was called with nothing."""
 _TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
        "channel", "users", "people")
 _BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title",
@@ -106,7 +108,7 @@ def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     """Everything that the assistant did with tools that neither send nor only look, in order."""
     found = []
     for call in calls_in_transcript(messages):
-        if sends(call) or not call.arguments or _READS.search(_parted(call.name)):
+        if sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
             continue
         whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
         body = whole if call.where == "content" else "\n".join(f"{key}: {value}" for key, value in call.arguments.items())
