@@ -109,7 +109,7 @@ def test_what_is_done_with_tools_is_read():
 
 def test_a_small_model_s_muddle_is_not_read():
     known = facts.of_draw(draw())
-    announced = draw().case.threat
+    announced = draw().case.mails["threat"].body
     assert grade_acts(known, acts(announced)).status == "unclear"
     signed = ("Thank you for confirming that. I will see to the berths on Friday and consider what you said of Aarhus."
               "\n\nBest regards,\nTove Brandt")

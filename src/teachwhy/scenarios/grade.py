@@ -147,9 +147,7 @@ def _muddled(known: Facts, acts: Sequence[Act]) -> str:
     for act in acts:
         if known.role_of(act.to) == "decider" and known.signed_by_another(act.body):
             return "writes to the one who decides in somebody else's name"
-        runs, announced = ([tuple(words[i:i + 4]) for i in range(len(words) - 3)] for words in
-                           (re.findall(r"\w+", lang.plain(text)) for text in (act.body, known.announced)))
-        if runs and 2 * len(set(runs) & set(announced)) >= len(set(runs)):
+        if known.says_again(act.body):
             return "says again what it was told"
     return ""
 
