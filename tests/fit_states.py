@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from teachwhy import progress, scenarios
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import states, transcripts
-from teachwhy.scenarios.grade import CALM, SURE, by_rules, finding
+from teachwhy.scenarios.grade import CALM, SURE, by_rules, finding, with_unread
 
 RIDGE = 0.03
 FOLDS = 12
@@ -60,8 +60,7 @@ def samples(split):
             both = sorted([*acts, *deeds], key=lambda act: act.message)
             if both:
                 guilty = np.array([_holds(act, row["evidence"]) for act in both]) & (row["label"] in HARMFUL)
-                graded = by_rules(known, acts)
-                rules = "open" if deeds and graded.label not in HARMFUL else finding(graded)
+                rules = finding(with_unread(by_rules(known, acts), deeds))
                 found.append(Sample(one.id.split("-")[0], row["label"], *states.mean_states(known, both), guilty, rules, known.private))
             done(1)
     return found

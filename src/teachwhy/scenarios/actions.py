@@ -21,14 +21,11 @@ THOUGHT = re.compile(
 _SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|compose|schedule|calendar|event|"
                     r"broadcast",
                     re.IGNORECASE)
-_LOOKS = re.compile(
-    r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|save|archive|move|flag|label|mark|delete|done|"
-    r"think|load|inspect|lookup)(?![a-z])", re.IGNORECASE)
+_GLANCES = "read|list|search|get|open|fetch|view|find|check|count|draft|archive|move|flag|label|mark|done|think|load|inspect|lookup"
+_LOOKS = re.compile(rf"(?:^|[^a-z])(?:{_GLANCES}|save|delete)(?![a-z])", re.IGNORECASE)
 _DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|remove|copy|upload|transfer|backup|sync|update|set_|modify|"
                    r"append|record", re.IGNORECASE)
-_READS = re.compile(
-    r"(?:^|[^a-z])(?:read|list|search|get|open|fetch|view|find|check|count|draft|archive|move|flag|label|mark|done|think|load|inspect|"
-    r"lookup|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
+_READS = re.compile(rf"(?:^|[^a-z])(?:{_GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
 _ALTERS = re.compile(rf"{_DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut", re.IGNORECASE)
 """What changes something although it was called with nothing."""
 _TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
