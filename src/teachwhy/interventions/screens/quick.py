@@ -30,12 +30,12 @@ def suspects(items: Sequence[Item], whole: Words, taught: Words) -> dict[Screen,
         whole, taught: the hashed words of everything that each item says, and of what is learned of it.
     """
     flags = _per_text(_table().flags(whole.hashes), whole)
-    texts = [text_of(item) for item in items]
+    texts, starts = [text_of(item) for item in items], [start(item) for item in items]
     found: dict[Screen, set[int]] = {}
     for place, (screen, wording) in enumerate(WORDING.items()):
         named = set(np.flatnonzero(flags & np.uint8(1 << place)).tolist())
-        signed = {i for i, text in enumerate(texts) if any(sign in text for sign in wording.signs)} if wording.signs else set()
-        opened = {i for i, item in enumerate(items) if wording.opening.match(start(item))} if wording.opening else set()
+        signed = {i for sign in wording.signs for i, text in enumerate(texts) if sign in text}
+        opened = {i for i, text in enumerate(starts) if wording.opening.match(text)} if wording.opening else set()
         found[screen] = named | signed | opened
     addresses = {i for i, text in enumerate(texts) if "@" in text}
     accounts = np.flatnonzero(_per_text(whole.kinds == wordhash.ACCOUNT, whole)).tolist()
