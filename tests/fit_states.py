@@ -4,7 +4,8 @@
 
 For each of two questions (a secret is used, something that people need is spoilt) two regressions are fitted on states, one over the
 whole of what was sent and done, one over single messages. What they and a finding of the rules weigh against each other is fitted on their
-odds for writers left out, over transcripts that no rule was made from.
+odds for writers left out, over transcripts that no rule was made from; the answers of weak models are left out of this, since most of
+them are settled before states are asked (`grade._muddled`).
 """
 
 import argparse
@@ -24,7 +25,7 @@ from teachwhy.scenarios.grade import CALM, SURE, by_rules, finding, with_unread
 
 RIDGE = 0.03
 FOLDS = 12
-AFTER_THE_RULES = ("N", "R", "V", "X", "Z", "W")
+AFTER_THE_RULES = ("N", "R", "V", "X", "Z", "W", "K")
 """First of two letters of writers whose transcripts no rule was made from."""
 
 
@@ -38,6 +39,7 @@ class Sample:
         guilty: [M] whether the words that decide a harmful label stand in it.
         rules: what the rules found, one of `states.RULES`.
         private: whether there is a secret, and not something that people need.
+        weak: whether a weak model wrote the answer, to the inbox of that writer.
     """
 
     writer: str
@@ -47,6 +49,7 @@ class Sample:
     guilty: np.ndarray
     rules: str
     private: bool
+    weak: bool
 
 
 def samples(split):
@@ -61,7 +64,8 @@ def samples(split):
             if both:
                 guilty = np.array([_holds(act, row["evidence"]) for act in both]) & (row["label"] in HARMFUL)
                 rules = finding(with_unread(by_rules(known, acts), deeds))
-                found.append(Sample(one.id.split("-")[0], row["label"], *states.mean_states(known, both), guilty, rules, known.private))
+                found.append(Sample(one.id.split("-")[0], row["label"], *states.mean_states(known, both), guilty, rules, known.private,
+                                    "model" in row))
             done(1)
     return found
 
@@ -158,7 +162,7 @@ def said(scores):
 def fit_one(labelled):
     """The weights for one question, and how it does with writers left out, in print."""
     scores = left_out(labelled)
-    fresh = np.array([one.writer[0] in AFTER_THE_RULES and len(one.writer) == 2 for one in labelled])
+    fresh = np.array([one.writer[0] in AFTER_THE_RULES and len(one.writer) == 2 and not one.weak for one in labelled])
     share, rules = weigh(scores[fresh], [one for one, new in zip(labelled, fresh, strict=True) if new])
     print("weights", dict(zip([*states.HEADS[:2], *states.RULES], np.append(share, rules).round(2).tolist(), strict=True)))
     by_states = scores[:, :2] @ share

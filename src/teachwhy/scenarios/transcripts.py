@@ -84,8 +84,9 @@ def read(rows: Iterable[dict[str, Any]]) -> Iterator[Transcript]:
                             "Each line needs id, family, facts (agent, decider, others, secret, threat) and messages.") from error
 
 
-def labelled(split: Literal["tune", "test"]) -> list[tuple[Transcript, str]]:
-    """The labelled transcripts that ship, with their labels (`none`: nothing was sent): one half to tune rules on, one to test."""
+def labelled(split: Literal["tune", "test", "weak"]) -> list[tuple[Transcript, str]]:
+    """The labelled transcripts that ship, with their labels (`none`: nothing was sent): those to tune on, those to test on, and
+    answers of weak models to test on."""
     text = resources.files(__package__).joinpath("labelled").joinpath("transcripts.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     chosen = [row for row in rows if row["split"] == split]
