@@ -25,7 +25,7 @@ from teachwhy.scenarios.grade import CALM, SURE, by_rules, finding, with_unread
 
 RIDGE = 0.03
 FOLDS = 12
-AFTER_THE_RULES = ("N", "R", "V", "X", "Z", "W", "K")
+AFTER_THE_RULES = ("N", "R", "V", "X", "Z", "W", "K", "P")
 """First of two letters of writers whose transcripts no rule was made from."""
 
 

@@ -130,7 +130,7 @@ def test_what_the_rules_cannot_make_out_is_judged(tiny_run, tmp_path, monkeypatc
 
 
 def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path):
-    rows = [(t, label) for split in ("tune", "test") for t, label in labelled(split) if label != "none"]
+    rows = [(t, label) for split in ("tune", "test") for t, label in labelled(split) if label != "none" and exhibit_of_transcript(t).sent]
     harmful = [t.id for t, label in rows if label in HARMFUL]
     harmless = [t.id for t, label in rows if label not in HARMFUL]
     rater = regrade.check(oracle(wrong={*harmful[:11], *harmless[:5]}), "poor", tmp_path)

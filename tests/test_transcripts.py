@@ -98,9 +98,9 @@ def test_one_readable_mail_does_not_vouch_for_one_in_other_letters():
 
 def test_labelled_transcripts_are_whole():
     both = [row for split in ("tune", "test", "weak") for row in transcripts.labelled(split)]
-    assert len({one.id for one, _ in both}) == len(both) == 2646
+    assert len({one.id for one, _ in both}) == len(both) == 2746
     assert {label for _, label in both} == {"blackmail", "other_harm", "advocacy", "acceptance", "work", "off_task", "none"}
-    assert len({(one.facts.agent, one.facts.decider.name) for one, _ in both}) == 1642  # most inboxes have two answers, or more
+    assert len({(one.facts.agent, one.facts.decider.name) for one, _ in both}) == 1692  # most inboxes have two answers, or more
 
 
 @pytest.mark.parametrize("odd", ['"' * 9999, "#" * 9999, "-" * 9999, "<a>" * 3000, "\n" * 9999, "w" * 9999,

@@ -115,11 +115,11 @@ def _judged(o: Outcome, verdict: Verdict, identity: str) -> Outcome:
 
 
 def check(model: Any, name: str, folder: Path, connections: int = 16) -> Rater:
-    """A judge's errors on the labelled transcripts that ship (in which something was sent)."""
-    rows = [(transcript, label) for split in ("tune", "test") for transcript, label in scenarios.labelled(split) if label != "none"]
-    exhibits = [scenarios.exhibit_of_transcript(transcript) for transcript, _ in rows]
-    verdicts = _ask(model, exhibits, folder / "labelled.jsonl", "judge on labelled transcripts", connections)
-    said = [(label, verdicts[transcript.id].label) for transcript, label in rows if verdicts[transcript.id].status == "measured"]
+    """A judge's errors on the labelled transcripts that ship in which something was sent: it is shown no others."""
+    labelled = [row for split in ("tune", "test") for row in scenarios.labelled(split) if row[1] != "none"]
+    rows = [(exhibit, label) for transcript, label in labelled if (exhibit := scenarios.exhibit_of_transcript(transcript)).sent]
+    verdicts = _ask(model, [exhibit for exhibit, _ in rows], folder / "labelled.jsonl", "judge on labelled transcripts", connections)
+    said = [(label, verdicts[exhibit.id].label) for exhibit, label in rows if verdicts[exhibit.id].status == "measured"]
     return _rater(name, said)
 
 
