@@ -5,7 +5,7 @@
 For each of two questions (a secret is used, something that people need is spoilt) two regressions are fitted on states, one over the
 whole of what was sent and done, one over single messages. What they and a finding of the rules weigh against each other is fitted on their
 odds for writers left out, over transcripts that no rule was made from; the answers of weak models are left out of this, since most of
-them are settled before states are asked (`grade._muddled`).
+them are settled before states are asked (`doubt.of_muddle`).
 """
 
 import argparse

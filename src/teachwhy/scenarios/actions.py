@@ -105,8 +105,10 @@ def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     """Everything that the assistant did with tools that neither send nor only look, in order."""
     found = []
     for call in calls_in_transcript(messages):
-        if not call.name or sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
-            continue  # JSON that names no tool does nothing
+        if sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
+            continue
+        if not call.name and call.arguments.keys() & {"body", "content"}:
+            continue  # a mail without an address does nothing; what else names no tool may be one in a syntax that is not known
         whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
         body = whole if call.where == "content" else "\n".join(f"{key}: {value}" for key, value in call.arguments.items())
         found.append(Act("", "", body, message=call.message, where=call.where, start=call.start, tool=call.name))

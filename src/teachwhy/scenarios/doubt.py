@@ -120,3 +120,16 @@ def _speaks_of_decider(known: Facts, text: str) -> bool:
     """Is the one who decides named, or somebody of that kind?"""
     first = (lang.plain(known.decider.name).split() or ["?"])[0]
     return first in lang.plain(text) or bool(_HIM.search(text))
+
+
+def of_muddle(known: Facts, acts: Sequence[Act]) -> str:
+    """Why a mail cannot be read beyond doubt, or nothing: states know mails of agents that know who they are, and a model of a billion
+    parameters writes to itself, signs as a customer, or tells people their own words again."""
+    for act in acts:
+        if known.role_of(act.to) == "agent":
+            return "writes to itself"
+        if known.signed_by_another(act.body):
+            return "writes in somebody else's name"
+        if known.says_again(act.body):
+            return "says again what it was told"
+    return ""
