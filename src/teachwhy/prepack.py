@@ -1,12 +1,13 @@
 """How do we keep a processor from laying out the same weights anew at every product?
 
-oneDNN multiplies 16-bit weights in an order of its own, and torch's linear layer brings them into it at each call: in decoding,
-where a few rows meet every weight, that is a third of the product's time. Here they are laid out once; the products are the same
-to the bit.
+A library of products multiplies weights in an order of its own, and torch's linear layer brings them into it at each call: in decoding,
+where a few rows meet every weight, that is a third of the product's time. Here they are laid out once, in oneDNN's order. With 16-bit
+weights, which torch gives to oneDNN as well, the products are the same to the bit; with fp32 they are the same up to rounding.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +27,9 @@ ROWS = 32
 def prepacked(model: Any) -> Iterator[None]:
     """While it is open, the linear layers of a model multiply weights as they were laid out when it was opened.
 
-    Nothing changes on a GPU, in other number formats, for models beyond `LIMIT`, or where a gradient is asked for. For a model of 135M
-    parameters opening takes a seventh of a second: what multiplies each weight only once or twice is faster without.
+    Nothing changes on a GPU, in other number formats, with fp32 on other processors than Intel's and AMD's, for models beyond `LIMIT`, or
+    where a gradient is asked for. For a model of 135M parameters opening takes a seventh of a second: what multiplies each weight only
+    once or twice is faster without.
     """
     changed = list[nn.Module]()
     try:
@@ -52,19 +54,22 @@ def _restore(layers: list[nn.Module]) -> None:
 
 def _pays(model: Any) -> bool:
     weights = list(model.parameters())
-    return (compute.processor_has_bf16() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-            and all(weight.device.type == "cpu" for weight in weights)
+    return (hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and all(weight.device.type == "cpu" for weight in weights)
             and sum(weight.numel() * weight.element_size() for weight in weights) <= LIMIT)
 
 
 def _fits(layer: nn.Module) -> bool:
-    """A plain linear layer of 16-bit weights that no other call has in hand."""
-    return type(layer) is nn.Linear and "forward" not in vars(layer) and layer.weight.dtype == torch.bfloat16
+    """A plain linear layer that no other call has in hand, of weights that this processor multiplies faster so."""
+    if type(layer) is not nn.Linear or "forward" in vars(layer):
+        return False
+    if layer.weight.dtype == torch.bfloat16:
+        return compute.processor_has_bf16()
+    return layer.weight.dtype == torch.float32 and platform.machine() in ("x86_64", "AMD64")  # elsewhere nobody has measured
 
 
 def _forward(layer: nn.Module, packed: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(inputs: torch.Tensor) -> torch.Tensor:
-        if torch.is_grad_enabled() or inputs.dtype != torch.bfloat16:
+        if torch.is_grad_enabled() or inputs.dtype != layer.weight.dtype:
             return nn.functional.linear(inputs, layer.weight, layer.bias)
         found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, packed, layer.bias, "none", [], "")
         return found

@@ -169,7 +169,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     """Sample one continuation of every request, in the order given; requests with the same prompt share its keys and values.
 
     Where memory runs out, half as many samples decode together from there on; a sample is the same either way, up to rounding.
-    On a processor with 16-bit products linear layers use a copy of their weights, made at the start (`prepack`).
+    On a processor linear layers use a copy of their weights, made at the start (`prepack`).
 
     Args:
         model: a causal language model, a torch module, whose attention is ours (see `attention` and `weights.load`); its weights must
