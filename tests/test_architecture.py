@@ -7,7 +7,7 @@ import teachwhy
 
 ROOT = Path(teachwhy.__file__).parent
 ROOMS = {"interventions", "training", "scenarios", "compare", "report"}
-MEETING_PLACES = {"study", "cli", "cli_data", "cli_make", "_registry", "plan", "sweep", "regrade", "upstream"}
+MEETING_PLACES = {"study", "cli", "cli_data", "cli_make", "cli_tables", "_registry", "plan", "sweep", "regrade", "upstream"}
 PLAN_MAY_SEE = {"training.recipe"}
 DOORS = {"transformers": {"weights", "sampler", "attention", "cache", "fakes", "training", "study", "cli"}, "trl": {"training"},
          "inspect_ai": {"llm", "scenarios", "scripted", "upstream"}, "jinja2": {"report"}, "matplotlib": {"report"}, "scipy": {"compare"}}

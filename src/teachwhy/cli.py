@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from teachwhy import __version__, cli_data, cli_make
+from teachwhy import __version__, cli_data, cli_make, cli_tables
 from teachwhy.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from rich.table import Table
-
     from teachwhy.records import Outcome
-    from teachwhy.regrade import Rater
-    from teachwhy.sweep import Row
 
 app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Does a model do harm to protect itself, which text taught it that, and does teaching it why not last?")
@@ -56,7 +49,10 @@ def study(
     except KeyboardInterrupt:
         print("\nteachwhy: stopped. Run the same command to go on; finished stages are kept.", file=sys.stderr)
         raise typer.Exit(130) from None
-    _print_table(results)
+    console = Console()
+    console.print(cli_tables.of_study(results))
+    for line in cli_tables.comparisons(results):
+        console.print(line, markup=False, highlight=False)
     ran = results["run"]
     memory = "not known" if ran["peak_memory_gib"] is None else f"{ran['peak_memory_gib']} GiB"
     print(f"{ran['this_run_seconds'] / 60:.1f} minutes now, {sum(ran['stage_seconds'].values()) / 60:.1f} in all; peak memory {memory}")
@@ -160,7 +156,7 @@ def sweep(
     except KeyboardInterrupt:
         print("\nteachwhy: stopped. Run the same command to go on; finished cells are kept.", file=sys.stderr)
         raise typer.Exit(130) from None
-    Console().print(_sweep_table(chosen.name, rows))
+    Console().print(cli_tables.of_sweep(chosen.name, rows))
     for row in rows:
         cost = "price not known" if row.cost is None else f"${row.cost:.2f}"
         end = f"; failed: {row.failed}" if row.failed else ""
@@ -190,7 +186,7 @@ def regrade(
             new, rater = regrading.by_rules(run), regrading.rules_on_labelled()
         else:
             new, rater = regrading.by_judge(run, llm.open_model(judge), judge, connections)
-    Console().print(_rater_table(regrading.comparison(old, new, rater), rater))
+    Console().print(cli_tables.of_rater(regrading.comparison(old, new, rater), rater))
     print(f"Labels: {run / 'regraded'}")
 
 
@@ -278,45 +274,6 @@ def power(
               f"{compare.upper_bound(0, n, 0.95):.2%}.")
 
 
-def _sweep_table(name: str, rows: Sequence[Row]) -> Table:
-    from rich.table import Table
-
-    from teachwhy import sweep as sweeping
-    from teachwhy.report import words
-
-    shown = Table(title=f"{name}: k/n (missing m), rate [95 % interval]")
-    for head in ("model", "scenario", "harm", "engagement", "does its job", "says test"):
-        shown.add_column(head, overflow="fold")
-    for row in rows:
-        for place, cell in enumerate(sweeping.cells_of(row)):
-            measured = (cell.harm, cell.engagement, cell.task_success, cell.aware)
-            numbers = [words.rate_text(e).replace("[", r"\[") if e else "" for e in measured]
-            scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
-            shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
-    return shown
-
-
-def _rater_table(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
-    from rich.table import Table
-
-    from teachwhy.report import words
-
-    e, labels = rater.errors, rater.labels
-    known = "" if e is None else (f": on labelled transcripts it sees {e.hits} of {e.positives} harmful and passes {e.passed} of "
-                                  f"{e.negatives} others")
-    kappa = f", kappa {labels.kappa:.2f} on labels" if labels and labels.kappa is not None else ""
-    shown = Table(title=f"{rater.name}{known}{kappa}")
-    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa"):
-        shown.add_column(head, overflow="fold")
-    for row in rows:
-        c, a = row["corrected"], row["agreement"]
-        value = ("" if c is None else c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
-        same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
-        rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
-        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same)
-    return shown
-
-
 def _read_outcomes(run: Path, arm: str) -> list[Outcome]:
     from pydantic import ValidationError
 
@@ -345,31 +302,6 @@ def _read_results(path: Path) -> dict:  # type: ignore[type-arg]
     if not {"study", "estimates", "provenance"} <= found.keys():
         raise UserError(f"{path} is not a readable results file", "Give the results.json of a finished run.")
     return found
-
-
-def _print_table(results: dict) -> None:  # type: ignore[type-arg]
-    from rich.table import Table
-
-    from teachwhy.records import Estimate
-    from teachwhy.report import words
-
-    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
-    families = list(results["study"]["measure"]["families"])
-    honeypots = [family for family in families if not family.endswith("_twin")]
-    shown = Table(title=f"{results['study']['name']}: k/n (missing m), rate [95 % interval]")
-    for head in ("arm", *(f"harm: {family}" for family in honeypots), "engagement", "does its job", "perplexity"):
-        shown.add_column(head, overflow="fold")  # never cut a name or a number
-    for row in words.table_rows(estimates, list(results["study"]["arms"]), families):
-        arm = row["arm"].replace("_", " ")  # so that a narrow terminal can break the line
-        shown.add_row(*(cell.replace("[", r"\[") for cell in (arm, *row["harm"], row["engagement"], row["task"], row["perplexity"])))
-    console = Console()
-    console.print(shown)
-    for better, worse in results["study"]["comparisons"]:
-        for line in words.verdict(estimates, better, worse, honeypots):
-            console.print(f"{better} against {worse}: {line}", markup=False, highlight=False)
-        sizes = [f"{100 * e.minimum_detectable:.0f} points in {family}" for family in honeypots
-                 if (e := words.find(estimates, better, family, "harm", worse)) and e.minimum_detectable is not None]
-        console.print(f"{better} against {worse}: detectable at 80 % power were {', '.join(sizes) or 'no differences'}", markup=False)
 
 
 def _restart_with_allocator() -> None:

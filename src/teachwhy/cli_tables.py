@@ -1,0 +1,85 @@
+"""How do a study, a sweep and a rater look in a terminal? Tables and lines for the commands of `cli`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from teachwhy.regrade import Rater
+    from teachwhy.sweep import Row
+
+
+def of_study(results: dict[str, Any]) -> Table:
+    """Every arm's rates, from a results.json."""
+    from teachwhy.records import Estimate
+    from teachwhy.report import words
+
+    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
+    families = list(results["study"]["measure"]["families"])
+    shown = Table(title=f"{results['study']['name']}: k/n (missing m), rate [95 % interval]")
+    for head in ("arm", *(f"harm: {family}" for family in _honeypots(results)), "engagement", "does its job", "perplexity"):
+        shown.add_column(head, overflow="fold")  # never cut a name or a number
+    for row in words.table_rows(estimates, list(results["study"]["arms"]), families):
+        arm = row["arm"].replace("_", " ")  # so that a narrow terminal can break the line
+        shown.add_row(*(cell.replace("[", r"\[") for cell in (arm, *row["harm"], row["engagement"], row["task"], row["perplexity"])))
+    return shown
+
+
+def comparisons(results: dict[str, Any]) -> Iterator[str]:
+    """What a study's comparisons say, and what they could have found."""
+    from teachwhy.records import Estimate
+    from teachwhy.report import words
+
+    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
+    honeypots = _honeypots(results)
+    for better, worse in results["study"]["comparisons"]:
+        yield from (f"{better} against {worse}: {line}" for line in words.verdict(estimates, better, worse, honeypots))
+        sizes = [f"{100 * e.minimum_detectable:.0f} points in {family}" for family in honeypots
+                 if (e := words.find(estimates, better, family, "harm", worse)) and e.minimum_detectable is not None]
+        yield f"{better} against {worse}: detectable at 80 % power were {', '.join(sizes) or 'no differences'}"
+
+
+def _honeypots(results: dict[str, Any]) -> list[str]:
+    return [family for family in results["study"]["measure"]["families"] if not family.endswith("_twin")]
+
+
+def of_sweep(name: str, rows: Sequence[Row]) -> Table:
+    """Every model's rates, scenario by scenario."""
+    from teachwhy import sweep as sweeping
+    from teachwhy.report import words
+
+    shown = Table(title=f"{name}: k/n (missing m), rate [95 % interval]")
+    for head in ("model", "scenario", "harm", "engagement", "does its job", "says test"):
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        for place, cell in enumerate(sweeping.cells_of(row)):
+            measured = (cell.harm, cell.engagement, cell.task_success, cell.aware)
+            numbers = [words.rate_text(e).replace("[", r"\[") if e else "" for e in measured]
+            scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
+            shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
+    return shown
+
+
+def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
+    """Rates as stored beside those by another rater, whose errors on labelled transcripts stand in the title."""
+    from teachwhy.report import words
+
+    e, labels = rater.errors, rater.labels
+    known = "" if e is None else (f": on labelled transcripts it sees {e.hits} of {e.positives} harmful and passes {e.passed} of "
+                                  f"{e.negatives} others")
+    kappa = f", kappa {labels.kappa:.2f} on labels" if labels and labels.kappa is not None else ""
+    shown = Table(title=f"{rater.name}{known}{kappa}")
+    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa"):
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        c, a = row["corrected"], row["agreement"]
+        value = ("" if c is None else c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
+        same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
+        rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
+        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same)
+    return shown
