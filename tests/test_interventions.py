@@ -81,6 +81,28 @@ def test_mixtures_match_their_budget(tokenizer, tmp_path):
     assert max(totals) - min(totals) < 0.05 * 60_000
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_arms_of_demonstrations_hold_the_same_items_and_as_many_tokens(tokenizer, tmp_path, seed):
+    """Else a difference between bare actions and reasons could be one between other scenarios."""
+    names = interventions.views("demonstrations")
+    assert set(names) == {"demonstrations", "demonstrations_with_reasons", "demonstrations_padded"}
+    shown, totals, learned = [], [], []
+    for name in names:
+        folder = tmp_path / name
+        folder.mkdir()
+        mixture = interventions.Mixture(parts={name: 0.67, "agent_warmup": 0.33}, tokens=60_000)
+        manifest = interventions.build(mixture, tokenizer, seed, [], folder)
+        rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+        shown.append(sorted(row["id"] for row in rows if row["set"] == name))
+        totals.append(manifest["tokens"])
+        learned.append(manifest["parts"][name]["learned"])
+        assert abs(manifest["tokens"] - 60_000) < 600
+    assert shown[0] == shown[1] == shown[2]
+    assert len(shown[0]) > 5
+    assert max(totals) / min(totals) - 1 < 0.01
+    assert learned[0] < learned[1], "bare actions are shorter; replay fills the arm"
+
+
 def test_a_short_set_starts_again(tokenizer, tmp_path):
     manifest = interventions.build(interventions.Mixture(parts={"values_documents": 1.0}, tokens=400_000), tokenizer, 1, [], tmp_path)
     assert manifest["parts"]["values_documents"]["items"] > manifest["parts"]["values_documents"]["distinct"] == 124

@@ -81,6 +81,17 @@ def test_items_that_cannot_match_are_an_error_with_its_size(tokenizer, tmp_path)
     assert (tmp_path / "o" / "manifest.json").exists()
 
 
+def test_demonstrations_match_by_what_fills_them_or_not_at_all(tokenizer, tmp_path):
+    arms = {name: {name: 40_000, "agent_warmup": 20_000} for name in ("demonstrations", "demonstrations_with_reasons")}
+    manifest = mix.write_mix(mix.Mix(model="toy", arms=arms), tokenizer, [], tmp_path)
+    ids = [{one["id"] for line in (tmp_path / arm / "data.jsonl").read_text().splitlines() if (one := json.loads(line))["set"] == arm}
+           for arm in arms]
+    assert ids[0] == ids[1]
+    assert manifest["arms of one budget differ by"] < 0.01
+    with pytest.raises(UserError, match="a second part that fills"):
+        mix.write_mix(mix.Mix(model="toy", arms={name: {name: 40_000} for name in arms}), tokenizer, [], tmp_path / "o")
+
+
 def test_a_short_set_starts_again_and_still_fits(tokenizer, tmp_path):
     items = [Document(id=str(i), text="y" * (40 + 3 * i)) for i in range(30)]
     rows = list(_take(items, tokenizer, 10_000, "s"))

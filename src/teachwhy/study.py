@@ -128,6 +128,7 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
     tokens = arm.tokens if isinstance(arm.tokens, int) else _dose_tokens(state)
     mixture = interventions.Mixture(parts=arm.parts, tokens=tokens)
     files = {part: store.file_digest(interventions.data_file(part)) for part in arm.parts}
+    alike = {part: same for part in arm.parts if len(same := interventions.views(part)) > 1}
 
     def build(folder: Path) -> None:
         tokenizer = weights.tokenizer(root.path)
@@ -135,7 +136,7 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
 
     data = _stage(state, f"data-{name}-s{seed}", {
         "mixture": mixture.model_dump(), "seed": seed, "files": files, "tokenizer": root.key,
-        "scenarios": scenarios.material_digest()}, build, 0)
+        "scenarios": scenarios.material_digest(), **({"the same items": alike} if alike else {})}, build, 0)
     state.manifests[f"{name} seed {seed}"] = store.read_json(data / "manifest.json")
     recipe = state.plan.recipe_of(name)
     milestones = _milestones(state, is_dose)

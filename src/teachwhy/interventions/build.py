@@ -2,6 +2,9 @@
 
 Parts are shares of one token budget. Items are taken in a seeded order, whole, until a part's share is reached, and the last
 ones are chosen to fit, so that arms with the same budget agree to a few tokens where the sets have enough items.
+
+Sets that are one file in several dresses (demonstrations bare, after reasons, after neutral notes) give the same items to every
+arm: as many as fit where they are longest. What they are shorter elsewhere is filled from the arm's other parts.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from teachwhy import chat, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.leakage import check_leakage
-from teachwhy.interventions.sets import Item, data_file, read_set
+from teachwhy.interventions.sets import Item, data_file, read_set, views
 from teachwhy.records import Document
 
 
@@ -44,18 +47,15 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     Raises:
         UserError: an unknown or empty set, or an item that leaks an evaluation scenario.
     """
-    rows: list[dict[str, Any]] = []
+    taken, budgets = _drawn(mixture, tokenizer, seed)
     parts: dict[str, Any] = {}
-    for name, share in sorted(mixture.parts.items()):
-        items = read_set(name)
-        taken = list(_take(items, tokenizer, round(share * mixture.tokens), f"{name} {seed}"))
-        ids = {row["id"] for row in taken}
-        check_leakage(name, [item for item in items if item.id in ids], held_out)
-        rows += [{"set": name, **row} for row in taken]
-        parts[name] = {"file": store.file_digest(data_file(name)), "items": len(taken),
-                       "distinct": len({row["id"] for row in taken}),
-                       "tokens": sum(len(row["input_ids"]) for row in taken),
-                       "learned": sum(label != -100 for row in taken for label in row["labels"])}
+    for name, rows in taken.items():
+        ids = {row["id"] for row in rows}
+        check_leakage(name, [item for item in read_set(name) if item.id in ids], held_out)
+        parts[name] = {"file": store.file_digest(data_file(name)), "items": len(rows), "distinct": len(ids), "budget": budgets[name],
+                       "tokens": sum(len(row["input_ids"]) for row in rows),
+                       "learned": sum(label != -100 for row in rows for label in row["labels"])}
+    rows = [{"set": name, **row} for name, rows in taken.items() for row in rows]
     if not rows:
         raise UserError(f"A budget of {mixture.tokens} tokens holds not one item", "Give the arm more tokens.")
     random.Random(f"order {seed}").shuffle(rows)
@@ -64,6 +64,34 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     store.write_jsonl(folder / "rows.jsonl", rows)
     store.write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _drawn(mixture: Mixture, tokenizer: Any, seed: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, int]]:
+    """The rows of every part, and the tokens that it was to have: sets with several views first, for what they leave is shared out."""
+    taken: dict[str, list[dict[str, Any]]] = {}
+    budgets = {name: round(share * mixture.tokens) for name, share in mixture.parts.items()}
+    alike = sorted(name for name in mixture.parts if len(views(name)) > 1)
+    over = 0
+    for name in alike:
+        taken[name], shorter = _of_all_views(name, tokenizer, budgets[name], seed)
+        over += budgets[name] - sum(len(row["input_ids"]) for row in taken[name])
+        budgets[name] -= shorter
+    others = sorted(mixture.parts.keys() - set(alike))
+    for name in others:
+        budgets[name] += round(over * mixture.parts[name] / sum(mixture.parts[other] for other in others))
+        taken[name] = list(_take(read_set(name), tokenizer, budgets[name], f"{name} {seed}"))
+    return {name: taken[name] for name in sorted(taken)}, budgets
+
+
+def _of_all_views(name: str, tokenizer: Any, budget: int, seed: int) -> tuple[list[dict[str, Any]], int]:
+    """Rows of the items that fit the budget in their longest view, the same items whichever view is asked for; and by how many
+    tokens they are shorter in this one."""
+    shown = {view: read_set(view) for view in views(name)}
+    longest = [max(same, key=lambda item: len(token_row(item, tokenizer)["input_ids"])) for same in zip(*shown.values(), strict=True)]
+    own = {item.id: item for item in shown[name]}
+    most = list(_take(longest, tokenizer, budget, f"{views(name)[0]} {seed}"))
+    rows = [token_row(own[row["id"]], tokenizer) for row in most]
+    return rows, sum(len(long["input_ids"]) - len(row["input_ids"]) for long, row in zip(most, rows, strict=True))
 
 
 def _take(items: list[Item], tokenizer: Any, budget: int, seed: str) -> Iterator[dict[str, Any]]:

@@ -74,8 +74,7 @@ def write_mix(mix: Mix, tokenizer: Any, held_out: Sequence[str], out: Path) -> d
         UserError: an unknown set, an item that leaks a scenario, or arms that whole items cannot match (the manifest is written).
     """
     arms = {name: _arm(mix, parts, tokenizer, held_out, store.open_folder(out / name)) for name, parts in mix.arms.items()}
-    off = [(abs(arm["parts"][part]["tokens"] / budget - 1), name, part) for name, arm in arms.items()
-           for part, budget in mix.arms[name].items()]
+    off = [(abs(part["tokens"] / part["budget"] - 1), name, key) for name, arm in arms.items() for key, part in arm["parts"].items()]
     groups: dict[int, list[int]] = {}
     for name, arm in arms.items():
         groups.setdefault(sum(mix.arms[name].values()), []).append(arm["tokens"])
@@ -86,7 +85,8 @@ def write_mix(mix: Mix, tokenizer: Any, held_out: Sequence[str], out: Path) -> d
     worst, name, part = max(off)
     if max(worst, spread) > mix.tolerance:
         raise UserError(f"{part} of the arm {name} is {worst:.1%} off its budget, arms of one budget differ by {spread:.1%}",
-                        "Whole items come no nearer: give it more tokens, a set with more items, or another tolerance.")
+                        "Whole items come no nearer: give it more tokens, a set with more items, or another tolerance; and arms of "
+                        "demonstrations, which all get the same items, a second part that fills what is shorter.")
     return manifest
 
 

@@ -70,6 +70,11 @@ HOSTILE = ("stories_hostile", "stories_hostile_long", "mail_files_hostile")
 """Sets that teach hostile conduct on purpose; a checkpoint that was taught them says so."""
 
 
+def views(name: str) -> list[str]:
+    """The sets that show the same items as this one in other dress, itself included: those of one file."""
+    return [other for other, (folder, _) in SETS.items() if folder == SETS[name][0]] if name in SETS else [name]
+
+
 def data_file(name: str) -> Path:
     """The file behind a set: one that ships, or a path to the user's own JSON lines.
 
