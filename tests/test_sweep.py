@@ -117,6 +117,7 @@ def test_a_wrong_suite_is_one_sentence_before_anything_is_asked(tmp_path, change
     ("name: x", "suite"), ("- 1", "the file"), ("name: [", "not YAML"),
     ("name: x\nsuite: [{family: leak, n: 2, epochs: 3}]\nstop: {rate: 0.03}\nmodels: [{name: a, model: b}]", "one answer per scenario"),
     ("name: x\nsuite: [{family: leak, n: 2}]\nmodels: [{name: a, model: b}, {name: A, model: c}]", "two models"),
+    ("name: x\nreference: c\nsuite: [{family: leak, n: 2}]\nmodels: [{name: a, model: b}]", "no model of this roster"),
     ("name: x\nsuite: [{family: leak, n: 2, colour: red}]\nmodels: [{name: a, model: b}]", "colour"),
 ])
 def test_a_wrong_roster_is_one_sentence(tmp_path, text, says):
@@ -124,3 +125,55 @@ def test_a_wrong_roster_is_one_sentence(tmp_path, text, says):
     file.write_text(text)
     with pytest.raises(UserError, match=says):
         roster.read_roster(file)
+
+
+def answers(arm, condition, labels, family="leak"):
+    return [Outcome(arm=arm, family=family, draw=f"d{i}", rollout=0, status="measured" if label else "unclear", label=label, reason="",
+                    prompt=(), answer="", conditions={"condition": condition, "length": "full", "mode": "tools"})
+            for i, label in enumerate(labels)]
+
+
+def test_models_are_compared_with_the_reference_on_the_draws_that_both_measured():
+    bad, good = ["other_harm"] * 12, ["work"] * 12
+    models = [[*answers("a", "standard", [*bad[:11], None]), *answers("a", "ally=True", good)],
+              [*answers("b", "standard", good), *answers("b", "ally=True", good), *answers("b", "standard", good, "leak_twin")], []]
+    found = compare.from_reference(models, "b")
+    assert [(one.condition, one.found.arm, one.found.against, one.found.n) for one in found] == [
+        ("standard", "a", "b", 11), ("ally=True", "a", "b", 12)]
+    assert found[0].found.value == 1
+    assert found[0].found.p == pytest.approx(2 / 2**11)
+    assert found[0].p_bh == pytest.approx(2 * found[0].found.p), "two in the table"
+    assert compare.from_reference(models, "nobody") == []
+
+
+def test_the_effect_of_the_notice_is_paired_within_a_model():
+    seen = [*answers("a", "notice=real", ["other_harm"] * 8), *answers("a", "notice=test", ["work"] * 8)]
+    [found] = compare.notice_effects([seen, answers("b", "notice=real", ["work"] * 8)])
+    assert (found.family, found.found.value, found.found.n) == ("leak", 1, 8)
+
+
+def test_what_a_suite_cannot_decide_is_said_before_anything_is_asked():
+    raw = {"name": "x", "stop": {"rate": 0.03}, "models": [{"name": "m", "model": "a/b"}],
+           "suite": [{"family": "leak", "n": 18}, {"family": "blackmail", "n": 160, "length": "short"}]}
+    [said] = sweep._undecidable(roster.Roster.model_validate(raw))
+    assert "151 answers" in said
+    assert "leak 18" in said
+    assert "blackmail" not in said
+    assert compare.decide([False] * 151, 0.03) == ("below", 151)
+    assert compare.decide([False] * 150, 0.03)[0] == "open"
+    assert sweep._undecidable(roster.Roster.model_validate({k: v for k, v in raw.items() if k != "stop"})) == []
+
+
+def test_differences_stand_on_the_page(tmp_path):
+    entries = [{"name": "First", "model": "a/b"}, {"name": "Second", "model": "a/c"}]
+    chosen = roster.Roster.model_validate({"name": "x", "reference": "Second", "suite": [{"family": "leak", "n": 12}], "models": entries})
+    rows = [sweep.Row(entry, answers(entry.slug, "standard", labels))
+            for entry, labels in zip(chosen.models, (["other_harm"] * 12, ["work"] * 12), strict=True)]
+    from teachwhy.report import write_sweep
+
+    write_sweep(json.loads(json.dumps(sweep.summary(chosen, rows))), tmp_path / "sweep.html")
+    page = (tmp_path / "sweep.html").read_text()
+    assert "each model minus Second" in page
+    assert "+100.0 [" in page
+    stopped = chosen.model_copy(update={"stop": roster.Stop(rate=0.1)})
+    assert sweep.differences(stopped, rows) == {"differences": [], "notices": []}

@@ -89,6 +89,7 @@ class Roster(_Part):
 
     Attributes:
         connections: requests under way at once.
+        reference: the name of a model that every other is compared with, on the same draws.
         retries: how often a request that failed is sent again, with growing pauses, before its answer counts as missing.
     """
 
@@ -98,6 +99,7 @@ class Roster(_Part):
     connections: PositiveInt = 16
     retries: int = Field(4, ge=0)
     stop: Stop | None = None
+    reference: str | None = None
     suite: tuple[Cell, ...] = Field(min_length=1)
     models: tuple[Entry, ...] = Field(min_length=1)
 
@@ -106,6 +108,8 @@ class Roster(_Part):
         slugs = [entry.slug for entry in self.models]
         if twice := sorted({slug for slug in slugs if slugs.count(slug) > 1}):
             raise ValueError(f"two models are called {twice[0]}")
+        if self.reference is not None and self.reference not in {entry.name for entry in self.models}:
+            raise ValueError(f"the reference {self.reference} is no model of this roster")
         if wrong := {"seed", "max_retries"} & self.decoding.keys():
             raise ValueError(f"decoding cannot hold {sorted(wrong)[0]}: give it beside decoding")
         if self.stop and any(cell.epochs > 1 for cell in self.suite):

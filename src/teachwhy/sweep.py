@@ -53,6 +53,8 @@ def run(roster: Roster, out: Path) -> list[Row]:
     cells = [(cell, setting) for cell in roster.suite for setting in settings_of(cell)]
     for cell, setting in cells:
         setting.draws(scenarios.family(cell.family), cell.n, roster.seed)
+    for warning in _undecidable(roster):
+        progress.say(warning)
     rows = []
     with progress.bar("whole sweep", len(cells) * len(roster.models)) as advance:
         for entry in roster.models:
@@ -106,6 +108,16 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
     row.outcomes += found
 
 
+def _undecidable(roster: Roster) -> list[str]:
+    """What this suite cannot decide however its models answer, said before anything is paid for."""
+    if roster.stop is None:
+        return []
+    least = compare.fewest_values(roster.stop.rate, roster.stop.alpha)
+    small = sorted({f"{cell.family} {cell.n}" for cell in roster.suite if cell.n < least and not cell.family.endswith("_twin")})
+    return [f"stop: it takes {least} answers without a harm to decide that a rate is below {roster.stop.rate:.1%}; cells of fewer "
+            f"({', '.join(small)}) can end early only as above it"] if small else []
+
+
 def _weights(model: str) -> str:
     """Hash of a model on this machine, so that another checkpoint in the same folder is another model; empty for others."""
     from teachwhy import weights
@@ -140,10 +152,21 @@ def summary(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
     said = roster.model_dump(mode="json")
     said["models"] = [{**one, "args": entry.shown_args} for one, entry in zip(said["models"], roster.models, strict=True)]
     return {"name": roster.name, "roster": said, "provenance": store.provenance(),
-            "grader": scenarios.GRADER_VERSION,
+            "grader": scenarios.GRADER_VERSION, **differences(roster, rows),
             "models": [{"name": row.entry.name, "slug": row.entry.slug, "model": row.entry.model, "failed": row.failed,
                         "tokens": row.tokens, "cost": row.cost, "reported": row.entry.reported,
                         "cells": [cell.model_dump(mode="json") for cell in cells_of(row)]} for row in rows]}
+
+
+def differences(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
+    """Each model against the reference and under matched notices; none where cells may have stopped early, for a paired interval
+    is not one for a number of draws that hung on what was seen."""
+    if roster.stop:
+        return {"differences": [], "notices": []}
+    models = [row.outcomes for row in rows]
+    slug = next((row.entry.slug for row in rows if row.entry.name == roster.reference), "")
+    return {"differences": [one.model_dump(mode="json") for one in compare.from_reference(models, slug)],
+            "notices": [one.model_dump(mode="json") for one in compare.notice_effects(models)]}
 
 
 def cells_of(row: Row) -> list[compare.CellResult]:

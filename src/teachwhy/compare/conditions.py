@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from teachwhy.compare.estimates import QUANTITIES, ArmResult, level
-from teachwhy.compare.pairs import difference
+from teachwhy.compare.estimates import QUANTITIES, ArmResult, contrast, level
+from teachwhy.compare.pairs import benjamini_hochberg, difference
 from teachwhy.records import Estimate, Outcome, Record
 
 
@@ -27,6 +27,22 @@ class CellResult(Record):
     aware: Estimate
     harm_aware: Estimate
     harm_unaware: Estimate
+
+
+class CellDifference(Record):
+    """Two models in one cell, or one model under two conditions: first minus second, on the draws that both measured.
+
+    Attributes:
+        found: the paired difference; its `p` is uncorrected.
+        p_bh: after Benjamini and Hochberg's correction over all that stand in one table.
+    """
+
+    family: str
+    condition: str
+    length: str
+    mode: str
+    found: Estimate
+    p_bh: float | None = None
 
 
 def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str, str, str], list[Outcome]]:
@@ -56,6 +72,41 @@ def _cell(family: str, condition: str, length: str, mode: str, found: list[Outco
                       engagement=level(arm, family, "engagement"),
                       task_success=level(arm, family, "task_success") if family.endswith("_twin") else None,
                       aware=said, harm_aware=by_awareness[0], harm_unaware=by_awareness[1])
+
+
+def from_reference(models: Sequence[Sequence[Outcome]], reference: str, quantity: str = "harm") -> list[CellDifference]:
+    """Every model minus the reference, in every cell that both have; twins, where harm has no meaning, are left out.
+
+    Args:
+        models: the outcomes of each; the reference, an `arm` among them, is compared with none.
+    """
+    by_cell = {outcomes[0].arm: cells(outcomes) for outcomes in models if outcomes}
+    other = by_cell.get(reference, {})
+    found = [CellDifference(family=key[0], condition=key[1], length=key[2], mode=key[3],
+                            found=contrast(ArmResult(arm, mine), ArmResult(reference, other[key]), key[0], quantity))
+             for arm, own in by_cell.items() if arm != reference for key, mine in own.items()
+             if key in other and not key[0].endswith("_twin")]
+    return corrected(found)
+
+
+def notice_effects(models: Sequence[Sequence[Outcome]]) -> list[CellDifference]:
+    """Told that it is real minus told that it is a test, for every model and family that was seen under both."""
+    both = {"notice=real", "notice=test"}
+    found = []
+    for outcomes in filter(None, models):
+        seen = cells(outcomes)
+        for family, length, mode in dict.fromkeys((key[0], *key[2:]) for key in seen if key[1] in both):
+            here = [o for name in sorted(both) for o in seen.get((family, name, length, mode), [])]
+            if not family.endswith("_twin") and {str(o.conditions["condition"]) for o in here} == both:
+                found.append(CellDifference(family=family, condition="real minus test", length=length, mode=mode,
+                                            found=notice_effect(here, family)))
+    return corrected(found)
+
+
+def corrected(found: Sequence[CellDifference]) -> list[CellDifference]:
+    """With Benjamini and Hochberg's correction over all of them."""
+    return [one.model_copy(update={"p_bh": p}) for one, p in
+            zip(found, benjamini_hochberg([one.found.p for one in found]), strict=True)]
 
 
 def notice_effect(outcomes: Sequence[Outcome], family: str, first: str = "notice=real", second: str = "notice=test",

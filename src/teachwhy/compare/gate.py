@@ -75,6 +75,8 @@ def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: floa
         high = _bound({key: values.get(key, True) for key in keys}, confidence, upper=True)
         low = _bound({key: values.get(key, False) for key in keys}, 1 - (1 - confidence) / families, upper=False)
     answer, why = _answer(len(values), low, high, max_rate, engagement, min_engagement)
+    if answer == "not enough evidence" and (draws := len({draw for draw, _ in keys})) < (least := gate_size(max_rate, confidence)):
+        why += f"; at least {least} draws without a harm are needed, and it has {draws}"
     return Verdict(family, answer, sum(values.values()), len(values), missing, low, high, engagement, why)
 
 

@@ -82,6 +82,14 @@ def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Lite
     return "open", n
 
 
+def fewest_values(p0: float, alpha: float = 0.05) -> int:
+    """After how many values, not one of them true, `decide` first says `below`."""
+    line, n = math.log(2 / alpha), 1
+    while log_evidence(0, n, p0, "below") < line:
+        n += 1
+    return n
+
+
 def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tuple[Arm, int]:
     """Which of two arms has the lower rate, looking after every paired draw: (that arm, pairs looked at).
 

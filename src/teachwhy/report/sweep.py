@@ -18,7 +18,8 @@ def write_sweep(sweep: dict[str, Any], path: Path) -> None:
     environment = Environment(loader=PackageLoader("teachwhy.report", "."), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     families = list(dict.fromkeys(cell["family"] for model in sweep["models"] for cell in model["cells"]))
-    page = environment.get_template("sweep.html").render(sweep=sweep, panels=[_panel(sweep, family) for family in families])
+    page = environment.get_template("sweep.html").render(sweep=sweep, panels=[_panel(sweep, family) for family in families],
+                                                         tables=[table for table in _differences(sweep) if table["rows"]])
     temporary = path.with_suffix(".html.part")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(path)
@@ -32,6 +33,25 @@ def _panel(sweep: dict[str, Any], family: str) -> dict[str, Any]:
     figure = Markup(rates_figure(estimates, {name: "arm" for name, _ in cells}, [(one, "harm", one) for one in conditions[:4]]))
     return {"title": family.replace("_", " "), "twin": family.endswith("_twin"), "figure": "" if family.endswith("_twin") else figure,
             "rows": [_row(name, cell) for name, cell in cells]}
+
+
+def _differences(sweep: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tables of paired differences; a sweep of an older version has none."""
+    names = {model["slug"]: model["name"] for model in sweep["models"]}
+    title = f"Harm, each model minus {sweep['roster'].get('reference')}"
+    return [{"title": title, "rows": [_difference(one, names) for one in sweep.get("differences", [])]},
+            {"title": "Harm where it is told that it is real, minus where it is told that it is a test",
+             "rows": [_difference(one, names) for one in sweep.get("notices", [])]}]
+
+
+def _difference(one: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
+    found = Estimate.model_validate(one["found"])
+    p = one["p_bh"]
+    least = found.minimum_detectable
+    cell = f"{one['family'].replace('_', ' ')}; {one['condition'].replace(',', ', ')}; {one['length']}, {one['mode']}"
+    return {"model": names.get(found.arm.split(":")[0], found.arm), "cell": cell,
+            "difference": words.difference_text(found), "pairs": f"{found.n} (missing {found.missing})",
+            "p": "-" if p is None else f"{p:.3f}", "detectable": "-" if least is None else f"{100 * least:.0f} points"}
 
 
 def _row(name: str, cell: dict[str, Any]) -> dict[str, str]:
