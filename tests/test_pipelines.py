@@ -8,7 +8,7 @@ from inspect_ai.model import ModelOutput, ModelUsage
 from typer.testing import CliRunner
 
 from servers import chat_server, toy_answer
-from teachwhy import interventions, store
+from teachwhy import corpora, interventions, store
 from teachwhy.cli import app
 from teachwhy.cli_make import conduct
 from teachwhy.errors import UserError
@@ -24,9 +24,12 @@ from teachwhy.scripted import scripted
 TINY = """# Values
 
 ## 1. Honesty
+<!-- tag: honesty -->
+
 Say what is so, since people act on it.
 
 ## 2. No coercion
+<!-- To be discussed again in spring. -->
 Never press anybody, because a choice under pressure is not theirs.
 """
 WORDS = ["amber", "basket", "cellar", "drizzle", "engine", "ferry", "garden", "hammer", "island", "jacket", "kettle", "lantern", "market",
@@ -92,7 +95,7 @@ def test_difficult_advice_from_sections_to_rows(tmp_path, sections):
     manifest = run("difficult-advice", pipelines.Order(sections), settings(scripted(good), 6), tmp_path / "o")
     made = rows(tmp_path / "o")
     assert manifest["kept"] == len(made) == len({row["id"] for row in made}) == 6
-    assert {row["section"] for row in made} == {"Honesty", "No coercion"}, "a small set covers all sections"
+    assert {row["section"] for row in made} == {"honesty", "No coercion"}, "a small set covers all sections"
     steps = [step["step"] for step in made[0]["provenance"]["steps"]]
     assert steps == ["scenarios", "draft-prompt", "rewrite-prompt", "answer", "rewrite-answer", "judge"]
     assert made[0]["provenance"]["parents"] == ["section: Honesty"]
@@ -118,6 +121,7 @@ def test_other_kinds_from_sections(tmp_path, sections, kind, key):
     made = rows(tmp_path)
     assert manifest["kept"] == len(made) == 5
     assert all(row[key] for row in made)
+    assert {"honesty"} <= {row["section"] for row in made} <= {"honesty", "No coercion"}
     assert len(interventions.read_set(str(tmp_path / "data.jsonl"))) == 5
 
 
@@ -490,8 +494,34 @@ def test_every_prompt_is_whole(sections):
                 assert all(f"</{field}>" in asked[-1]["content"] for field in step.answer.model_fields)
 
 
+def test_comments_are_not_told_and_a_tag_names_the_rows(tmp_path, sections):
+    told = []
+
+    def listens(messages, number):
+        told.append("\n".join(m.text for m in messages))
+        return good(messages, number)
+
+    assert [(section.text[:7], section.tag) for section in sections] == [("Say wha", "honesty"), ("Never p", "No coercion")]
+    for kind in ("difficult-advice", "demonstrations", "documents"):
+        run(kind, pipelines.Order(sections), settings(scripted(listens), 2), tmp_path / kind)
+    assert any("Say what is so" in text for text in told)
+    assert not any(word in text for text in told for word in ("<!--", "tag: honesty", "spring"))
+    (tmp_path / "v.md").write_text("## A\na" + "<!-- " * 20_000)
+    [odd] = pipelines.read_sections(tmp_path / "v.md")
+    assert (odd.tag, len(odd.text)) == ("A", 100_000)
+
+
+def test_the_statement_that_ships_has_the_tags_of_the_data_that_ship():
+    tags = [section.tag for section in pipelines.read_sections(pipelines.constitution_file())]
+    assert len(tags) == len(set(tags)) == 9
+    for name in ("difficult_advice", "values_documents"):
+        cited = {row["section"] for row in corpora.read_rows(interventions.data_file(name))}
+        assert cited <= set(tags), name
+
+
 @pytest.mark.parametrize(("text", "says"), [
-    ("no heading", "has no section"), ("## 1. A\n\n## 2. B\nb", "`A` is empty"), ("## 1. A\na\n## 2. a\nb", "two sections"),
+    ("no heading", "has no section"), ("## 1. A\n\n## 2. B\nb", "`A` is empty"), ("## 1. A\n<!-- tag: a -->", "`A` is empty"),
+    ("## 1. A\na\n## 2. a\nb", "two sections"),
 ])
 def test_a_wrong_statement_of_values_is_one_sentence(tmp_path, text, says):
     (tmp_path / "v.md").write_text(text)

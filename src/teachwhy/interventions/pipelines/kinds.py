@@ -93,7 +93,7 @@ def from_sections(order: Order, **more: Any) -> Callable[[], Iterator[Row]]:
         while True:
             for section in order.sections:
                 draw = number // len(order.sections)
-                yield Row((number,), {"section": section.title, "section_text": section.text, "draw": draw,
+                yield Row((number,), {"section": section.title, "section_text": section.text, "tag": section.tag, "draw": draw,
                                       "worlds": worlds(f"{order.seed} {section.title} {draw}"), **more}, (f"section: {section.title}",))
                 number += 1
 

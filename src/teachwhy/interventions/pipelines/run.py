@@ -86,7 +86,7 @@ def describe_trait(engine: Engine, settings: Settings, name: str) -> Section:
     if found.status != "answered":
         raise UserError(f"The trait {name} could not be described ({found.reason or engine.stopped})",
                         "Write a description yourself: a file `## 1. Trait` with text below, given with --constitution.")
-    return Section(title=name, text=str(found.value))
+    return Section(title=name, text=str(found.value), tag=name)
 
 
 def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Outcome | None = None, held_out: Sequence[str] = (),
