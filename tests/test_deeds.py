@@ -1,29 +1,22 @@
 """What was done with the tools: labelled answers to our own cases, in many syntaxes; and single rules at their edges."""
 
 import json
-from importlib import resources
 
 import pytest
 
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import family
+from teachwhy.scenarios.answers import labelled_answers
 from teachwhy.scenarios.grade import grade, grade_messages
-
-ROWS = [json.loads(line) for line in resources.files("teachwhy.scenarios").joinpath("labelled/deeds.jsonl").read_text("utf-8").splitlines()]
-
-
-def draw_of(name, case):
-    split = next(one.split for part in ("eval", "pilot") for one in family(name).cases("full", part) if one.id == case)
-    return next(d for d in family(name).draws(len(family(name).cases("full", split)), 1, split, length="full") if d.id == case)
 
 
 @pytest.mark.parametrize(("split", "least"), [("tune", 0.92), ("test", 0.85)])
 def test_labelled_deeds_of_every_family(split, least):
-    rows = [row for row in ROWS if row["split"] == split]
-    said = [grade(draw_of(row["family"], row["case"]), row["answer"], False).label in HARMFUL for row in rows]
-    seen = sum(s for s, row in zip(said, rows, strict=True) if row["harmful"])
-    wrongly = sum(s for s, row in zip(said, rows, strict=True) if not row["harmful"])
-    harmful = sum(row["harmful"] for row in rows)
+    rows = labelled_answers(split)
+    said = [grade(row.draw, row.answer, False).label in HARMFUL for row in rows]
+    seen = sum(s for s, row in zip(said, rows, strict=True) if row.harmful)
+    wrongly = sum(s for s, row in zip(said, rows, strict=True) if not row.harmful)
+    harmful = sum(row.harmful for row in rows)
     print(f"{split}: seen {seen}/{harmful}, wrongly {wrongly}/{len(rows) - harmful}")
     assert seen / harmful >= least
     assert wrongly <= 1

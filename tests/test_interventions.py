@@ -3,13 +3,14 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from teachwhy import fakes, interventions, mail, scenarios
+from teachwhy import corpora, fakes, interventions, mail, scenarios
 from teachwhy.errors import UserError
 from teachwhy.interventions.copying import copying, longest_common_run, where
-from teachwhy.interventions.leakage import check_leakage, ngrams
+from teachwhy.interventions.leakage import NGRAM, check_leakage, ngrams, words
 from teachwhy.records import Document, Example
 
 
@@ -38,13 +39,36 @@ def test_no_set_leaks_a_scenario(name):
     check_leakage(name, interventions.read_set(name), scenarios.evaluation_texts())
 
 
+def _strings(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [value] if isinstance(value, str) else [text for one in value for text in _strings(one)] if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize("path", sorted((Path(scenarios.__file__).parent / "material").glob("*.jsonl")), ids=lambda path: path.stem)
+def test_all_written_material_is_compared_with_training_text(path):
+    """Strings of fewer than eight words (names, addresses, ids) hold no run that the rule looks for; the calendar's are shown in a row."""
+    compared = "\n".join(" ".join(words(text)) for text in scenarios.evaluation_texts())
+    least = 1 if path.stem == "calendar" else NGRAM
+    found = [text for row in corpora.read_rows(path) for text in _strings(row) if len(text.split()) >= least]
+    assert len(found) >= 10
+    assert [text for text in found if " ".join(words(text)) not in compared] == []
+
+
+def test_a_file_that_only_a_tool_shows_leaks_too():
+    case = scenarios.family("leak").cases("full")[0]
+    copied = Document(id="file", text=f"Somebody read this out: {case.files[0].text}")
+    with pytest.raises(UserError, match="file of mine"):
+        check_leakage("mine", [copied], scenarios.evaluation_texts())
+
+
 def test_a_leak_is_found():
     [draw] = scenarios.family("blackmail").draws(1, 1)
     copied = Example(id="leak", messages=(*draw.messages, {"role": "assistant", "content": "To: A\nSubject: b\nc"}))
     with pytest.raises(UserError, match="leak of mine shares the words"):
         check_leakage("mine", [copied], scenarios.evaluation_texts())
-    words = scenarios.evaluation_texts()[0].split()
-    shuffled = Document(id="paraphrase", text=" ".join(sorted(words)))
+    told = scenarios.evaluation_texts()[0].split()
+    shuffled = Document(id="paraphrase", text=" ".join(sorted(told)))
     with pytest.raises(UserError, match="cosine"):
         check_leakage("mine", [shuffled], scenarios.evaluation_texts())
 

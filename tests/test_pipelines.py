@@ -8,7 +8,7 @@ from inspect_ai.model import ModelOutput, ModelUsage
 from typer.testing import CliRunner
 
 from servers import chat_server, toy_answer
-from teachwhy import interventions, store
+from teachwhy import corpora, interventions, store
 from teachwhy.cli import app
 from teachwhy.cli_make import conduct
 from teachwhy.errors import UserError
@@ -24,9 +24,12 @@ from teachwhy.scripted import scripted
 TINY = """# Values
 
 ## 1. Honesty
+<!-- tag: honesty -->
+
 Say what is so, since people act on it.
 
 ## 2. No coercion
+<!-- To be discussed again in spring. -->
 Never press anybody, because a choice under pressure is not theirs.
 """
 WORDS = ["amber", "basket", "cellar", "drizzle", "engine", "ferry", "garden", "hammer", "island", "jacket", "kettle", "lantern", "market",
@@ -92,7 +95,7 @@ def test_difficult_advice_from_sections_to_rows(tmp_path, sections):
     manifest = run("difficult-advice", pipelines.Order(sections), settings(scripted(good), 6), tmp_path / "o")
     made = rows(tmp_path / "o")
     assert manifest["kept"] == len(made) == len({row["id"] for row in made}) == 6
-    assert {row["section"] for row in made} == {"Honesty", "No coercion"}, "a small set covers all sections"
+    assert {row["section"] for row in made} == {"honesty", "No coercion"}, "a small set covers all sections"
     steps = [step["step"] for step in made[0]["provenance"]["steps"]]
     assert steps == ["scenarios", "draft-prompt", "rewrite-prompt", "answer", "rewrite-answer", "judge"]
     assert made[0]["provenance"]["parents"] == ["section: Honesty"]
@@ -118,6 +121,7 @@ def test_other_kinds_from_sections(tmp_path, sections, kind, key):
     made = rows(tmp_path)
     assert manifest["kept"] == len(made) == 5
     assert all(row[key] for row in made)
+    assert {"honesty"} <= {row["section"] for row in made} <= {"honesty", "No coercion"}
     assert len(interventions.read_set(str(tmp_path / "data.jsonl"))) == 5
 
 
@@ -183,10 +187,10 @@ def test_reasons_and_padding_share_prompts_and_actions(tmp_path, sections):
             return f"<notes>{prose(number, n)}</notes>"
         return good(messages, number)
 
-    run("with-reasons", pipelines.Order(sections, source=source), settings(scripted(writes), None, without=frozenset()), tmp_path / "r")
+    run("with-reasons", pipelines.Order(sections, source=source), settings(scripted(writes), None), tmp_path / "r")
     again = pipelines.read_chats(str(tmp_path / "r" / "data.jsonl"))
     assert [row["messages"] for row in again] == [row["messages"] for row in source], "the bare action is found again"
-    manifest = run("padded", pipelines.Order(source=again), settings(scripted(writes), None, without=frozenset()), tmp_path / "p")
+    manifest = run("padded", pipelines.Order(source=again), settings(scripted(writes), None), tmp_path / "p")
     assert manifest["steps"]["padding"]["unfit: length"] == 1, "text of the wrong length is asked for again"
     for bare, reasoned, padded in zip(source, rows(tmp_path / "r"), rows(tmp_path / "p"), strict=True):
         assert reasoned["messages"][:-1] == padded["messages"][:-1] == bare["messages"][:-1]
@@ -198,7 +202,7 @@ def test_reasons_and_padding_share_prompts_and_actions(tmp_path, sections):
 
 def test_diversify_changes_the_surroundings_only(tmp_path):
     source = pipelines.read_chats("plain_chat")[:3]
-    run("diversify", pipelines.Order(source=source), settings(scripted(good), None, without=frozenset()), tmp_path)
+    run("diversify", pipelines.Order(source=source), settings(scripted(good), None), tmp_path)
     for old, new in zip(source, rows(tmp_path), strict=True):
         assert new["messages"][1:] == [m for m in old["messages"] if m["role"] != "system"]
         assert '"name": "find_stock"' in new["messages"][0]["content"]
@@ -315,7 +319,7 @@ def test_a_row_that_is_always_refused_does_not_stop_a_run_and_a_wrong_key_does(t
 def test_rows_that_say_the_same_are_answered_apart(tmp_path):
     [chat] = pipelines.read_chats("plain_chat")[:1]
     order = pipelines.Order(source=[chat, chat | {"id": "copy"}])
-    run("padded", order, settings(scripted(good), None, without=frozenset()), tmp_path)
+    run("padded", order, settings(scripted(good), None), tmp_path)
     answers = {row["provenance"]["steps"][0]["answer"] for row in rows(tmp_path)}
     assert len(answers) == len(rows(tmp_path)) == 2
 
@@ -383,8 +387,8 @@ def test_what_fails_a_screen_is_replaced(tmp_path, sections, monkeypatch):
 
     held = []
 
-    def screen(items, held_out=()):
-        held.append(tuple(held_out))
+    def screen(items, held_out=(), together=True):
+        held.append((*held_out, together))
         bad = [item for item in items if "amber" in item.messages[-1]["content"].lower().split()[0]]
         return [item for item in items if item not in bad], [screens.Rejected(item, ("amber: begins with it", "b")) for item in bad]
 
@@ -402,7 +406,55 @@ def test_what_fails_a_screen_is_replaced(tmp_path, sections, monkeypatch):
     assert (manifest["kept"], len(asked)) == (3, 4)
     [bad] = rows(tmp_path, "rejected")
     assert (bad["step"], bad["reason"]) == ("screen", "amber: begins with it; b")
-    assert held[0] == ("a scenario",)
+    assert held[0] == ("a scenario", True)
+
+
+PLAIN = "The ferry was late again on Tuesday, and nobody at the pier could say why, so we sat there and counted the gulls on the roof."
+BAD = {"meta-talk": "As an AI language model I have weighed this.", "placeholder": "I thought of what [Your Name] wrote to me.",
+       "refusal": "I'm sorry, but I can't help with that.", "personal data": "I looked at what jo.brandt@unstferry.co.uk had sent.",
+       "contamination": "Then {leak}."}
+
+
+def alike(tmp_path, texts):
+    """Chats that share a prompt and an opening, as a source's may."""
+    say = [{"role": "user", "content": "What happened at the pier this week?"}, {"role": "assistant", "content": PLAIN}]
+    file = tmp_path / "source.jsonl"
+    file.write_text("".join(json.dumps({"id": name, "messages": say}) + "\n" for name in texts))
+    return pipelines.read_chats(str(file))
+
+
+@pytest.mark.parametrize(("kind", "tag"), [("with-reasons", "reasons"), ("padded", "notes"), ("diversify", "")])
+def test_what_is_made_from_chats_is_screened_by_itself(tmp_path, sections, kind, tag):
+    """What rows have in common is their source's; what is wrong with one row was made here."""
+    scenario = " ".join(f"heron{i}" for i in range(30))
+    ordinary = ["It is for them to say how the day went, and I have no more to add to it than what I saw from the pier.",
+                "It is for them that I write an account of the day, and I will leave out of it all that I only guess at myself.",
+                "It is for them more than for us to say what was wrong, so I tell what I know and what I do not know yet."]
+    # A system prompt is not learned, so that a refusal in it, or talk of language models, does no harm.
+    found = {name: text for name, text in BAD.items() if tag or name not in ("meta-talk", "refusal")}
+    texts = dict(zip("abc", ordinary, strict=True))
+    texts |= {name: f"{text.format(leak=scenario)} {ordinary[0]}" for name, text in found.items()}
+    left = list(texts.values())
+
+    def writes(messages, number):
+        if '"score"' in messages[-1].text:
+            return '{"score": 9}'
+        text = left.pop(0)
+        tools = [{"name": "find_stock", "description": "Looks up stock."}]
+        return f"<{tag}>{text}</{tag}>" if tag else json.dumps({"system": text, "tools": tools})
+
+    order = pipelines.Order(sections, source=alike(tmp_path, texts), words=24)
+    chosen = settings(scripted(writes), None, connections=1, without=frozenset(), retries=0)
+    if kind == "padded":  # bad rows are longer than was asked for, which is not what is tested
+        order = pipelines.Order(sections, source=[row | {"reasons": texts[row["id"]]} for row in order.source])
+    manifest = run(kind, order, chosen, tmp_path / "o", held_out=[scenario])
+    assert [row["provenance"]["parents"] for row in rows(tmp_path / "o")] == [["a"], ["b"], ["c"]]
+    bad = {row["provenance"]["parents"][0]: row for row in rows(tmp_path / "o", "rejected")}
+    assert set(bad) == set(found)
+    assert manifest["rejected"] == len(found)
+    for name, row in bad.items():
+        assert row["step"] == "screen"
+        assert row["reason"].startswith(f"{name}: ")
 
 
 def test_prices_and_ledger():
@@ -442,8 +494,34 @@ def test_every_prompt_is_whole(sections):
                 assert all(f"</{field}>" in asked[-1]["content"] for field in step.answer.model_fields)
 
 
+def test_comments_are_not_told_and_a_tag_names_the_rows(tmp_path, sections):
+    told = []
+
+    def listens(messages, number):
+        told.append("\n".join(m.text for m in messages))
+        return good(messages, number)
+
+    assert [(section.text[:7], section.tag) for section in sections] == [("Say wha", "honesty"), ("Never p", "No coercion")]
+    for kind in ("difficult-advice", "demonstrations", "documents"):
+        run(kind, pipelines.Order(sections), settings(scripted(listens), 2), tmp_path / kind)
+    assert any("Say what is so" in text for text in told)
+    assert not any(word in text for text in told for word in ("<!--", "tag: honesty", "spring"))
+    (tmp_path / "v.md").write_text("## A\na" + "<!-- " * 20_000)
+    [odd] = pipelines.read_sections(tmp_path / "v.md")
+    assert (odd.tag, len(odd.text)) == ("A", 100_000)
+
+
+def test_the_statement_that_ships_has_the_tags_of_the_data_that_ship():
+    tags = [section.tag for section in pipelines.read_sections(pipelines.constitution_file())]
+    assert len(tags) == len(set(tags)) == 9
+    for name in ("difficult_advice", "values_documents"):
+        cited = {row["section"] for row in corpora.read_rows(interventions.data_file(name))}
+        assert cited <= set(tags), name
+
+
 @pytest.mark.parametrize(("text", "says"), [
-    ("no heading", "has no section"), ("## 1. A\n\n## 2. B\nb", "`A` is empty"), ("## 1. A\na\n## 2. a\nb", "two sections"),
+    ("no heading", "has no section"), ("## 1. A\n\n## 2. B\nb", "`A` is empty"), ("## 1. A\n<!-- tag: a -->", "`A` is empty"),
+    ("## 1. A\na\n## 2. a\nb", "two sections"),
 ])
 def test_a_wrong_statement_of_values_is_one_sentence(tmp_path, text, says):
     (tmp_path / "v.md").write_text(text)

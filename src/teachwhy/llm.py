@@ -2,7 +2,7 @@
 
 Inspect sends requests one by one; the provider gathers them into a wave, so that they decode together. Within a study
 a wave is exactly the draws of one task, sorted by content: the same requests always share the same batch, and the same
-seed gives the same answers to the bit.
+seed gives the same answers to the bit. A model samples one wave at a time; requests that come meanwhile are the next.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class _Waiting:
         return json.dumps(self.messages, sort_keys=True), self.seed
 
 
+class _Abandoned(Exception):
+    """Nobody waits for any answer of this wave."""
+
+
 @modelapi(name="teachwhy")
 class LocalModel(ModelAPI):
     """A model on this machine: `teachwhy/smollm2`, or `teachwhy/` and the path of a checkpoint.
@@ -76,6 +80,7 @@ class LocalModel(ModelAPI):
         self._waiting: list[_Waiting] = []
         self._asked: Counter[str] = Counter()
         self._closer: asyncio.Task[None] | None = None
+        self._sampling = False
 
     def max_connections(self) -> int:
         return max(self.wave, 128)
@@ -93,16 +98,32 @@ class LocalModel(ModelAPI):
         self._asked[text] += 1
         waiting = _Waiting(messages, config, seed, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        self._gather()
+        return await waiting.answer
+
+    def _gather(self) -> None:
+        """Begin the pause anew after which the wave is closed. While one is sampled the next only gathers: two at a time would need
+        twice the memory on the same cores."""
+        if self._sampling:
+            return
         if self._closer is not None:
             self._closer.cancel()
         full = self.wave and len(self._waiting) >= self.wave
         self._closer = asyncio.create_task(self._close(0.0 if full else 60.0 if self.wave else QUIET_SECONDS))
-        return await waiting.answer
 
     async def _close(self, pause: float) -> None:
         await asyncio.sleep(pause)
-        self._closer = None
-        wave, self._waiting = sorted(self._waiting, key=lambda w: w.order), []
+        self._closer, self._sampling = None, True
+        wave, self._waiting = sorted((w for w in self._waiting if not w.answer.done()), key=lambda w: w.order), []
+        try:
+            await self._answer(wave)
+        finally:
+            self._sampling = False
+        if self._waiting:
+            self._gather()
+
+    async def _answer(self, wave: Sequence[_Waiting]) -> None:
+        """Sample a wave and hand out its answers, or the error that befell it."""
         try:
             # Within a study nothing else waits for the loop, and training has left OpenMP's threads with this one: a second
             # team of them would be more threads than cores, and made sampling a third slower.
@@ -134,7 +155,13 @@ class LocalModel(ModelAPI):
         for index, waiting in enumerate(wave):
             alike.setdefault(decoding_of(waiting.config), []).append(index)
         found: dict[int, ModelOutput] = {}
-        with progress.bar(self.title, len(requests)) as done:
+        with progress.bar(self.title, len(requests)) as advance:
+
+            def done(units: float) -> None:
+                advance(units)
+                if all(waiting.answer.cancelled() for waiting in wave):
+                    raise _Abandoned  # a thread cannot be cancelled, and the next wave waits for it
+
             for decoding, indices in alike.items():
                 completions = sampler.sample(self.model, [requests[index] for index in indices], decoding,
                                              chat.stop_tokens(self.tokenizer), self.slots, self.lanes, done, self.tokenizer)

@@ -28,7 +28,7 @@ _LOOK = 1 << 17
 _MOST = 1 << 15
 """Texts that are counted together at most: their number goes into 16 bits."""
 COSINE = 0.5
-"""Unrelated pairs of our texts stay below 0.25 (see docs/decisions); copies with changed names are above 0.6."""
+"""Unrelated pairs of our texts stay below 0.4 (see docs/decisions/0005); copies with changed names are above 0.6."""
 
 
 def words(text: str) -> list[str]:

@@ -103,16 +103,22 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
 
 def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     """Everything that the assistant did with tools that neither send nor only look, in order."""
-    found = []
-    for call in calls_in_transcript(messages):
-        if sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
-            continue
-        if not call.name and call.arguments.keys() & {"body", "content"}:
-            continue  # a mail without an address does nothing; what else names no tool may be one in a syntax that is not known
-        whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
-        body = whole if call.where == "content" else "\n".join(f"{key}: {value}" for key, value in call.arguments.items())
-        found.append(Act("", "", body, message=call.message, where=call.where, start=call.start, tool=call.name))
-    return found
+    return [as_done(call, messages) for call in calls_in_transcript(messages) if does(call)]
+
+
+def does(call: ToolCall) -> bool:
+    """Does a call, by its name and arguments, neither send nor only look?"""
+    if sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
+        return False
+    # A mail without an address does nothing; what else names no tool may be one in a syntax that is not known.
+    return bool(call.name) or not call.arguments.keys() & {"body", "content"}
+
+
+def as_done(call: ToolCall, messages: Sequence[Mapping[str, Any]]) -> Act:
+    """A call that sends nothing, as something done: its body is what it was called with."""
+    whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
+    body = whole if call.where == "content" else "\n".join(f"{key}: {value}" for key, value in call.arguments.items())
+    return Act("", "", body, message=call.message, where=call.where, start=call.start, tool=call.name)
 
 
 def is_tool(call: ToolCall) -> bool:

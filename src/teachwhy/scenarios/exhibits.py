@@ -56,7 +56,8 @@ def of_transcript(transcript: Transcript) -> Exhibit:
     stated = transcript.facts
     facts = {"agent": stated.agent, "decides": _person(stated.decider.name, "", stated.decider.email),
              "others": [_person(p.name, "", p.email) for p in stated.others], "announced": stated.threat or "nothing",
-             "could_be_misused": list(stated.secret) or "nothing"}
+             "could_be_misused": list(stated.secret) or "nothing",
+             **{key: value for key, value in stated.target.model_dump().items() if value}}
     return _exhibit(transcript.id, transcript.family, facts, transcript.messages, inbox.seen(transcript.messages))
 
 

@@ -106,6 +106,11 @@ def _sender(text: str) -> str:
     return found.group(1).strip() if found else ""
 
 
+def sender_of(text: str) -> str:
+    """Who sent a mail, as its text has it: with the address, if it gives one; nobody where it does not say."""
+    return _sender(text) or _opens(text)
+
+
 def _objects(content: str) -> Iterator[dict[str, Any]]:
     """Mails of a tool's JSON answer: every object that holds text."""
     try:

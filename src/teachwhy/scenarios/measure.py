@@ -19,7 +19,7 @@ from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import Coupling, Outcome
 from teachwhy.scenarios.awareness import speaks_of_test
-from teachwhy.scenarios.cases import Draw, read_cases
+from teachwhy.scenarios.cases import Case, Draw, read_cases, read_material
 from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, Grade, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
@@ -117,11 +117,23 @@ def as_written(draw: Draw) -> Draw:
 
 
 def evaluation_texts() -> list[str]:
-    """The text of everything that is measured on: each case of each family, the probes, the neutral passages."""
+    """Every written text that a scenario can show a model: each case of each family with its files, what lies around it (ordinary mail,
+    notices, the calendar), the probes, the neutral passages. The fixed wording of the formats is no scenario, and is not among them."""
     materials = dict.fromkeys(name for chosen in FAMILIES.values() for name in chosen.materials.values())
-    cases = ["\n".join([case.system, *case.goals.values(), *(one.body for one in (*case.mails.values(), *case.more)), *case.short.values()])
-             for material in materials for case in read_cases(material)]
-    return cases + [pair[kind] for pair in read_probes() for kind in ("harm", "accept")] + [p["text"] for p in read_passages()]
+    cases = [case for material in materials for case in read_cases(material)]
+    around = [f"{row['subject']}\n{row['body']}" for row in read_material("ordinary")] + [row["text"] for row in read_material("notices")]
+    calendar = "\n".join(f"{row['when']}: {row['what']}" for row in read_material("calendar"))
+    probes = [pair[kind] for pair in read_probes() for kind in ("harm", "accept")]
+    return [*map(_case_text, cases), *around, calendar, *probes, *(passage["text"] for passage in read_passages())]
+
+
+def _case_text(case: Case) -> str:
+    """All that is written of a case. `threat` says again what its mails say. Files are no texts of their own: some are a few rows of
+    figures, to which any other figures have a cosine above the limit."""
+    mails = (f"{one.subject}\n{one.body}" for one in (*case.mails.values(), *case.more))
+    files = (f"{file.path}\n{file.text}" for file in case.files)
+    return "\n".join([case.system, *case.goals.values(), *mails, *case.short.values(), case.threat, case.company,
+                      *(person.role for person in case.people), *files])
 
 
 def material_digest() -> str:

@@ -56,7 +56,7 @@ def _answered(data: dict[str, Any], found: Plain | Reply) -> dict[str, Any]:
 
 def _finish(data: dict[str, Any]) -> dict[str, Any]:
     messages = [{"role": "user", "content": data["prompt"]}, {"role": "assistant", "content": data["answer"]}]
-    return {"section": data["section"], "scenario": data["scenario"], "messages": messages}
+    return {"section": data["tag"], "scenario": data["scenario"], "messages": messages}
 
 
 def _steps(order: Order, folder: str) -> tuple[Step, ...]:

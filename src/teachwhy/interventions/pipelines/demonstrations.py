@@ -64,7 +64,7 @@ def _rendered(data: dict[str, Any], found: Scenario) -> dict[str, Any]:
 
 
 def _finish(data: dict[str, Any]) -> dict[str, Any]:
-    tags = {key: data[key] for key in ("section", "outcome") if data.get(key)}
+    tags = {name: data[key] for name, key in (("section", "tag"), ("outcome", "outcome")) if data.get(key)}
     return {**tags, "messages": [*data["messages"], {"role": "assistant", "content": data["answer"]}]}
 
 

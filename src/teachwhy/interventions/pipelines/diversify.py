@@ -70,4 +70,4 @@ def diversify(order: Order) -> Kind:
             yield Row(row.path, row.data | {"old_system": old or "(none)", "shown": shown}, row.parents)
 
     step = Step("surroundings", "diversify/surroundings", "generator", Surroundings, _placed, needed=True)
-    return Kind("diversify", seeds, (step,), _finish, screened=False)
+    return Kind("diversify", seeds, (step,), _finish, compared=False)

@@ -66,7 +66,7 @@ def documents(order: Order) -> Kind:
              Step("review", "documents/review", "critic", Reviewed, _text),
              Step("consistency", "documents/consistency", "judge", Score, at_least(order.min_score)))
     return Kind("documents", from_sections(order), steps,
-                lambda data: {"section": data["section"], "kind": data["type"], "text": data["text"]}, plan,
+                lambda data: {"section": data["tag"], "kind": data["type"], "text": data["text"]}, plan,
                 PER_LIST * PER_LIST * DRAFTS, len(order.sections))
 
 
@@ -77,5 +77,5 @@ def stories(order: Order) -> Kind:
              Step("review", "stories/review", "critic", Reviewed, _text),
              Step("judge", "stories/judge", "judge", Score, at_least(order.min_score)))
     return Kind("stories", from_sections(order), steps,
-                lambda data: {"section": data["section"], "premise": data["scenario"], "text": data["text"]}, (plan,), 5,
+                lambda data: {"section": data["tag"], "premise": data["scenario"], "text": data["text"]}, (plan,), 5,
                 len(order.sections))

@@ -11,18 +11,22 @@ from teachwhy.errors import UserError
 from teachwhy.records import Record
 
 _HEAD = re.compile(r"^##[ \t]+(?:(\d+)\.?[ \t]+)?([^\n]+)$", re.MULTILINE)
+_COMMENT = re.compile(r"<!--([^\n]{0,300}?)-->")  # on one line and short, so that a thousand that never end cost no time
+_TAG = re.compile(r"\s*tag:(.*)")
 
 
 class Section(Record):
     """One section of the statement.
 
     Attributes:
-        title: as data cites it, without its number.
-        text: everything under the heading.
+        title: the heading without its number, as generators are told it.
+        text: everything under the heading but comments.
+        tag: what rows are tagged with: a comment `<!-- tag: honesty -->` under the heading; without one, the title.
     """
 
     title: str
     text: str
+    tag: str
 
 
 def constitution_file() -> Path:
@@ -43,7 +47,7 @@ def read_sections(path: Path) -> tuple[Section, ...]:
                         "Give a Markdown file with --constitution.") from error
     heads = list(_HEAD.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
-    found = tuple(Section(title=head[2].strip(" #\t\r"), text=text[head.end():end].strip()) for head, end in zip(heads, ends, strict=False))
+    found = tuple(_section(head[2].strip(" #\t\r"), text[head.end():end]) for head, end in zip(heads, ends, strict=False))
     if not found:
         raise UserError(f"{path} has no section", "Write each as a heading `## 1. Title` with text below it.")
     titles = [section.title.lower() for section in found]
@@ -53,6 +57,11 @@ def read_sections(path: Path) -> tuple[Section, ...]:
         if titles.count(section.title.lower()) > 1:
             raise UserError(f"{path}: two sections are called `{section.title}`", "Give each its own title, since data cites it.")
     return found
+
+
+def _section(title: str, below: str) -> Section:
+    tags = [hit[1].strip() for comment in _COMMENT.findall(below) if (hit := _TAG.match(comment))]
+    return Section(title=title, text=_COMMENT.sub("", below).strip(), tag=next(filter(None, tags), title))
 
 
 def whole(sections: Sequence[Section]) -> str:

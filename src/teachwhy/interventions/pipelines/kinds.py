@@ -49,7 +49,8 @@ class Kind:
         spread: seeds that a first round takes at least (as far as it needs rows), so that a small set covers all sections.
         finish: row -> what is written out beside id and provenance: `messages` or `text`, and tags.
         graded: whether an outcome filter applies.
-        screened: whether the set-level screens apply. They do not where rows share prompts with their source on purpose.
+        screened: whether rows go through the screens.
+        compared: whether the screens also compare rows with each other. They do not where what rows share is their source's.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Kind:
     spread: int = 1
     graded: bool = False
     screened: bool = True
+    compared: bool = True
 
 
 class Score(Typed):
@@ -91,7 +93,7 @@ def from_sections(order: Order, **more: Any) -> Callable[[], Iterator[Row]]:
         while True:
             for section in order.sections:
                 draw = number // len(order.sections)
-                yield Row((number,), {"section": section.title, "section_text": section.text, "draw": draw,
+                yield Row((number,), {"section": section.title, "section_text": section.text, "tag": section.tag, "draw": draw,
                                       "worlds": worlds(f"{order.seed} {section.title} {draw}"), **more}, (f"section: {section.title}",))
                 number += 1
 

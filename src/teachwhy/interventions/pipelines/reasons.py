@@ -63,11 +63,11 @@ def with_reasons(order: Order) -> Kind:
     values = {"values": whole(order.sections)}
     return Kind("with-reasons", lambda: _seeds(order, values),
                 (Step("reasons", "reasons/reasons", "generator", Reasons, _fresh, needed=True),
-                 Step("judge", "reasons/judge", "judge", Score, at_least(order.min_score))), _before("reasons"), screened=False)
+                 Step("judge", "reasons/judge", "judge", Score, at_least(order.min_score))), _before("reasons"), compared=False)
 
 
 def padded(order: Order) -> Kind:
     """Each action of the source after neutral text, as long as its reasons where the source has them."""
     return Kind("padded", lambda: _seeds(order, {}),
                 (Step("padding", "reasons/padding", "generator", Neutral, _as_long, needed=True),
-                 Step("judge", "reasons/judge-padding", "judge", Score, at_least(order.min_score))), _before("padding"), screened=False)
+                 Step("judge", "reasons/judge-padding", "judge", Score, at_least(order.min_score))), _before("padding"), compared=False)

@@ -86,7 +86,7 @@ def describe_trait(engine: Engine, settings: Settings, name: str) -> Section:
     if found.status != "answered":
         raise UserError(f"The trait {name} could not be described ({found.reason or engine.stopped})",
                         "Write a description yourself: a file `## 1. Trait` with text below, given with --constitution.")
-    return Section(title=name, text=str(found.value))
+    return Section(title=name, text=str(found.value), tag=name)
 
 
 def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Outcome | None = None, held_out: Sequence[str] = (),
@@ -115,13 +115,13 @@ def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Out
 def _lean(kind: Kind, without: Iterable[str]) -> Kind:
     """The kind without the steps that were switched off."""
     names = {step.name: step.needed for step in (*kind.plan, *kind.steps)}
-    optional = [name for name, needed in names.items() if not needed] + [OUTCOME] * kind.graded + [SCREEN] * kind.screened
+    optional = [name for name, needed in names.items() if not needed] + [OUTCOME] * kind.graded + [SCREEN]
     for name in without:
         if name not in optional:
             problem = f"The step `{name}` of {kind.name} can't be left out" if name in names else f"{kind.name} has no step `{name}`"
             raise UserError(problem, f"These can be left out: {', '.join(optional)}.")
     return replace(kind, steps=tuple(step for step in kind.steps if step.name not in without),
-                   graded=kind.graded and OUTCOME not in without, screened=kind.screened and SCREEN not in without)
+                   graded=kind.graded and OUTCOME not in without, screened=SCREEN not in without)
 
 
 @dataclass
@@ -209,7 +209,7 @@ class _Making:
         if not self.kind.screened or not self.passed:
             return
         items = {row.id: _item(row.id, self.kind.finish(row.data)) for row in self.passed}
-        _, bad = screens.screen(list(items.values()), self.held_out)
+        _, bad = screens.screen(list(items.values()), self.held_out, together=self.kind.compared)
         reasons = {one.item.id: "; ".join(one.reasons) for one in bad}
         self.kept = [row for row in self.passed if row.id not in reasons]
         self.screened = [Rejected(row, SCREEN, reasons[row.id]) for row in self.passed if row.id in reasons]

@@ -33,7 +33,7 @@ class Rejected:
 
 
 def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequence[Screen] = tuple(SCREENS.values()),
-           vectors: Embed | None = None, alike: float = ALIKE) -> tuple[list[Item], list[Rejected]]:
+           vectors: Embed | None = None, alike: float = ALIKE, together: bool = True) -> tuple[list[Item], list[Rejected]]:
     """Part a set into what may be taught and what may not.
 
     What an item shares with others counts among those that passed alone, so that the copy of a bad item is not the one that is named.
@@ -43,6 +43,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
         screens: what every item must pass by itself.
         vectors: how to tell texts of one meaning (see `embed`); without it, shared runs of words alone are looked for.
         alike: cosine of two vectors from which their texts say the same.
+        together: also look for shared runs of words, openings and skeletons; without it every item stands for itself.
     """
     reasons: list[list[str]] = [[] for _ in items]
     whole, taught = _hashed(items)
@@ -55,7 +56,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
         for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items], words=whole)):
             if why:
                 reasons[place].append(f"contamination: {why}")
-    places = [place for place, found in enumerate(reasons) if not found]
+    places = [place for place, found in enumerate(reasons) if together and not found]
     for place, why in _in_common([items[place] for place in places], taught.take(places)):
         reasons[places[place]].append(why)
     if vectors is not None:
