@@ -113,6 +113,50 @@ def test_logprobs_are_those_of_a_forward_pass_and_include_the_stop_token(model):
         assert len(completion.logprobs) == len(plain) + (completion.reason == "stop")
 
 
+@pytest.fixture(scope="module")
+def sharp(tmp_path_factory):
+    """A toy that looks at single places of its text: of an even mean over 200 places one that is lost would be lost in rounding."""
+    loaded, _ = weights.load(fakes.toy_model(tmp_path_factory.mktemp("sharp") / "model"))
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for parameter in loaded.float().parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return loaded
+
+
+def kept_logits(monkeypatch):
+    """{(request, step): logits [V]} from which tokens will be chosen."""
+    kept, plain = {}, sampler._Wave._choose
+
+    def choose(wave, logits, rows):
+        kept.update({(row.index, len(row.tokens)): line.clone() for line, row in zip(logits, rows, strict=True) if row is not None})
+        return plain(wave, logits, rows)
+
+    monkeypatch.setattr(sampler._Wave, "_choose", choose)
+    return kept
+
+
+@pytest.mark.parametrize(("slots", "lanes", "lengths"), [(6, 1, (5, 70, 131)), (9, 2, (64, 3, 40, 65)), (4, 1, (17,))])
+@torch.inference_mode()
+def test_logits_of_long_samples_are_those_of_a_forward_pass_at_every_step(sharp, monkeypatch, slots, lanes, lengths):
+    """Past 64 and 128 new tokens, where blocks grow, with rows that end and are filled again meanwhile."""
+    asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(*lengths) * (12 // len(lengths)))]
+    stop, kept = frozenset({30, 95, 160, 190}), kept_logits(monkeypatch)
+    found = sampler.sample(sharp, asked, sampler.Decoding(1.0, 1.0, 140, logprobs=True), stop, slots, lanes)
+    monkeypatch.undo()
+    assert max(len(c.tokens) for c in found) == 140
+    assert sum(len(c.tokens) < 128 for c in found) >= 3
+    sharp.set_attn_implementation("eager")
+    for number, (request, completion) in enumerate(zip(asked, found, strict=True)):
+        ids = torch.tensor([[*request.prompt, *completion.tokens]])
+        plain = sharp(input_ids=ids, use_cache=False).logits[0, len(request.prompt) - 1:][: len(completion.logprobs)]
+        ours = torch.stack([kept[number, step] for step in range(len(completion.logprobs))])
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-3)
+        chances = plain.log_softmax(-1).gather(-1, torch.tensor(completion.tokens)[:, None])[:, 0]
+        assert completion.logprobs[: len(chances)] == pytest.approx(chances.tolist(), abs=1e-3)
+    sharp.set_attn_implementation(attention.NAME)
+
+
 @torch.inference_mode()
 def test_samples_of_one_prompt_follow_the_exact_distribution(model):
     """The second token, whose keys lie in the samples' own block, over all first tokens."""
@@ -176,14 +220,15 @@ def test_a_stop_string_ends_a_sample_where_it_is_complete(model):
 
 
 class Small:
-    """A model on a machine whose memory holds two samples."""
+    """A model on a machine whose memory holds two samples, or a packed row of so many tokens."""
 
-    def __init__(self, model, most=2):
-        self.model, self.most, self.device, self.sizes = model, most, model.device, []
+    def __init__(self, model, most=2, tokens=10**6):
+        self.model, self.most, self.tokens, self.device, self.sizes, self.rows = model, most, tokens, model.device, [], []
 
     def __call__(self, input_ids, **given):
         self.sizes.append(len(input_ids))
-        if len(input_ids) > self.most:
+        self.rows.append(input_ids.shape[1])
+        if len(input_ids) > self.most or input_ids.shape[1] > self.tokens:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
         return self.model(input_ids=input_ids, **given)
 
@@ -191,15 +236,48 @@ class Small:
         return getattr(self.model, name)
 
 
-def test_where_memory_runs_out_fewer_decode_together_and_nothing_changes(model):
+@pytest.fixture
+def said(monkeypatch):
+    """What a person is told."""
+    lines = []
+    monkeypatch.setattr(sampler.progress, "say", lines.append)
+    return lines
+
+
+def test_where_memory_runs_out_fewer_decode_together_and_nothing_changes(model, said):
     asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(7, 31, 12, 5, 20))]
     decoding = sampler.Decoding(temperature=1, max_new_tokens=6)
     small = Small(model)
     assert sampler.sample(small, asked, decoding, frozenset(), 5) == sampler.sample(model, asked, decoding, frozenset(), 5)
     assert max(small.sizes) == 5
     assert small.sizes[-1] <= 2
+    assert said == ["Memory ran out while sampling; 2 samples at a time decoded together from there on."]
     with pytest.raises(UserError, match="Memory does not hold one sample"):
         sampler.sample(Small(model, 0), asked, decoding, frozenset(), 5)
+
+
+def test_where_memory_runs_out_fewer_are_scored_together_and_nothing_changes(model, said):
+    prefix, *rest = prompts(30, 20, 21, 22, 23, 24, 5, 6)
+    expected = sampler.score(model, prefix, rest, 0.8)
+    assert said == []
+    small = Small(model, tokens=80)
+    assert sampler.score(small, prefix, rest, 0.8) == pytest.approx(expected, abs=1e-4)
+    assert small.rows == [151, 93, 50, 51, 52, 53, 54, 35, 36]
+    assert said == [f"Memory ran out while scoring; {n} continuations at a time were scored together from there on." for n in (3, 1)]
+    with pytest.raises(UserError, match="Memory does not hold one scored text"):
+        sampler.score(Small(model, tokens=40), prefix, rest)
+
+
+def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
+    prefix, *rest = prompts(30, 20, 21)
+
+    def broken(**given):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    broken.device = model.device
+    with pytest.raises(RuntimeError, match="mat1"):
+        sampler.score(broken, prefix, rest)
+    assert said == []
 
 
 def test_stop_tokens_end_a_sample(model):
@@ -243,6 +321,31 @@ def test_scores_equal_separate_forward_passes(model):
         logp = model(input_ids=ids).logits[0].log_softmax(-1)
         plain = sum(float(logp[len(prefix) - 1 + i, token]) for i, token in enumerate(continuation))
         assert score == pytest.approx(plain, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@torch.inference_mode()
+def test_scores_of_whatever_shape_are_those_of_forward_passes(sharp, seed):
+    """Continuations without tokens, of one, and longer than two blocks of attention; the same one twice."""
+    order = random.Random(seed)
+    [prefix] = prompts(order.choice([1, 2, 40, 127, 128, 129, 300]))
+    lengths = [order.choice([0, 1, 2, 17, 128, 129]) for _ in range(order.randint(1, 7))] + ([300] if seed % 3 == 0 else [])
+    rest = [prompts(length)[0] for length in lengths]
+    order.shuffle(rest)
+    temperature = order.choice([0.5, 1.0, 1.7])
+    found = sampler.score(sharp, prefix, rest, temperature)
+    sharp.set_attn_implementation("eager")
+    for continuation, score in zip(rest, found, strict=True):
+        ids = torch.tensor([[*prefix, *continuation]])
+        logp = (sharp(input_ids=ids, use_cache=False).logits[0].double() / temperature).log_softmax(-1)
+        plain = sum(float(logp[len(prefix) - 1 + i, token]) for i, token in enumerate(continuation))
+        assert score == pytest.approx(plain, abs=1e-3)
+    sharp.set_attn_implementation(attention.NAME)
+
+
+def test_nothing_to_score_is_no_score(model):
+    assert sampler.score(model, (5, 6), []) == []
+    assert sampler.score(model, (5, 6), [(), ()]) == [0.0, 0.0]
 
 
 def test_a_nucleus_of_many_tokens_is_exact_too():

@@ -360,12 +360,36 @@ def _rows_of_a_prompt(prompts: int, samples: int, slots: int) -> int:
     return max(1, min(slots, math.ceil(samples / prompts), max(math.ceil(min(slots, samples) / prompts), math.ceil(samples / prompts / 4))))
 
 
-@torch.inference_mode()
 def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
     """Log-probability (nats, summed over tokens) of each continuation of one prefix at a temperature, in one forward pass.
 
-    The continuations follow the prefix in one packed row: each sees the prefix and itself.
+    The continuations follow the prefix in one packed row: each sees the prefix and itself. Where memory runs out, half as many
+    are scored together from there on, each pass with the prefix; a score is the same either way, up to rounding.
+
+    Raises:
+        UserError: memory does not hold one continuation.
     """
+    found: list[float] = []
+    together = len(continuations)
+    while len(found) < len(continuations):
+        part = continuations[len(found): len(found) + together]
+        try:
+            found += _score(model, prefix, part, temperature)
+            continue
+        except RuntimeError as error:  # as in `_run`
+            if not compute.is_out_of_memory(error):
+                raise
+            if len(part) == 1:
+                raise UserError("Memory does not hold one scored text of this model", "Use a smaller model or shorter texts.") from error
+        together = len(part) // 2
+        compute.give_back()
+        progress.say(f"Memory ran out while scoring; {together} continuations at a time were scored together from there on.")
+    return found
+
+
+@torch.inference_mode()
+def _score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float) -> list[float]:
+    """The same in one forward pass, whatever memory that needs."""
     lengths = [len(continuation) for continuation in continuations]
     tokens = [*prefix, *(token for continuation in continuations for token in continuation)]
     positions = [*range(len(prefix)), *(len(prefix) + place for length in lengths for place in range(length))]
@@ -377,7 +401,7 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
     ids = torch.tensor([tokens], device=model.device)
     logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
                    packed=Packed((len(prefix), *lengths), shared=True),
-                   logits_to_keep=torch.tensor(predictors, device=model.device)).logits[0]
+                   logits_to_keep=torch.tensor(predictors, dtype=torch.long, device=model.device)).logits[0]
     targets = ids[0, len(prefix):]
     # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
     picked = torch.cat([_log_probability(rows, these, temperature)
