@@ -217,6 +217,11 @@ class Reply:
     again: bool = False
 
 
+def tokens_of(usage: ModelUsage) -> tuple[int, int]:
+    """(input, output) tokens that a provider counted. Inspect's own `input_tokens` leave out what was read from or written to a cache."""
+    return usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens
+
+
 async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict[str, Any], connections: int) -> Reply:
     """Put one prompt to an open model, once; never raises for what a provider raises.
 
@@ -231,8 +236,7 @@ async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict
         why = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.api.should_retry(cause)))
     usage = output.usage
-    counted = None if usage is None else (
-        usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens)
+    counted = None if usage is None else tokens_of(usage)
     if output.error or not output.choices:
         return Reply("", "error", counted, output.error or "the provider sent an empty answer")
     return Reply(output.completion, str(output.stop_reason), counted)
