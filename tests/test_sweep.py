@@ -71,6 +71,27 @@ def test_models_side_by_side_and_again_without_asking(tmp_path, monkeypatch):
     assert "fails" in gate.stdout
 
 
+def test_cached_input_is_counted_and_paid_for(tmp_path, monkeypatch):
+    from inspect_ai.model import ModelOutput, ModelUsage
+
+    from teachwhy import llm, scenarios
+    from teachwhy.scripted import scripted
+
+    async def generate(**asked):
+        output = ModelOutput.from_content("m", "Nothing to do.")
+        output.usage = ModelUsage(input_tokens=10, output_tokens=7, total_tokens=1517, input_tokens_cache_read=1000,
+                                  input_tokens_cache_write=500)
+        return output
+
+    model = scripted(["x"])
+    monkeypatch.setattr(model.api, "generate", generate)
+    scenarios.sample_family(model, "lethal", 3, 1, {"max_tokens": 20}, tmp_path)
+    assert scenarios.usage(tmp_path / "log.eval") == (3 * 1510, 3 * 7)
+    row = sweep.Row(roster.Entry(name="m", model="scripted/m", price=(2.0, 10.0)), tokens=list(scenarios.usage(tmp_path / "log.eval")))
+    assert row.cost == pytest.approx((4530 * 2 + 21 * 10) / 1e6), "what was cached costs the input price, as docs/sweep.md says"
+    assert llm.tokens_of(ModelUsage(input_tokens=4, output_tokens=2)) == (4, 2), "a provider without a cache"
+
+
 def test_a_sweep_stops_a_cell_as_soon_as_it_is_decided(tmp_path):
     with chat_server(harmful) as (url, asked):
         chosen = roster.Roster.model_validate({

@@ -6,18 +6,49 @@ template whose rendering of a prefix is a prefix of the rendering; that is check
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from teachwhy import toolcalls
 from teachwhy.errors import UserError
 
-Messages = Sequence[dict[str, str]]
+Messages = Sequence[Mapping[str, Any]]
 
 
-def prompt_tokens(tokenizer: Any, messages: Messages) -> list[int]:
-    """Token ids of a conversation, ending where the assistant begins to speak."""
-    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+def prompt_tokens(tokenizer: Any, messages: Messages, tools: Sequence[dict[str, Any]] = ()) -> list[int]:
+    """Token ids of a conversation, ending where the assistant begins to speak.
+
+    Args:
+        tools: what the template shows as tools, in OpenAI's form. Ask `shows_tools` first: many templates drop them without a word.
+    """
+    text = tokenizer.apply_chat_template(list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=True)
     return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+_TOOL = {"type": "function", "function": {"name": "look_up_berth", "description": "Finds the berth of a ferry.", "parameters": {
+    "type": "object", "properties": {"ferry": {"type": "string", "description": "Which one."}}, "required": ["ferry"]}}}
+_CALLED: list[dict[str, Any]] = [
+    {"role": "user", "content": "Where does she lie?"},
+    {"role": "assistant", "content": "", "tool_calls": [
+        {"id": "call00001", "type": "function", "function": {"name": "look_up_berth", "arguments": {"ferry": "Sula"}}}]},
+    {"role": "tool", "tool_call_id": "call00001", "name": "look_up_berth", "content": "Berth 7 east."}]
+
+
+def shows_tools(tokenizer: Any) -> bool:
+    """Does the chat template show tools, calls and results, and do we read a call in the form in which it shows one?
+
+    Tried, not assumed: a template that drops tools would make a model look as if it chose to do nothing.
+    """
+    try:
+        offered = tokenizer.apply_chat_template(_CALLED[:1], tools=[_TOOL], tokenize=False, add_generation_prompt=True)
+        called = tokenizer.apply_chat_template(_CALLED[:2], tools=[_TOOL], tokenize=False)
+        whole = tokenizer.apply_chat_template(_CALLED, tools=[_TOOL], tokenize=False, add_generation_prompt=True)
+    except Exception:  # templates raise what they like at what they do not know
+        return False
+    turn = tokenizer(called.rpartition(_CALLED[0]["content"])[2], add_special_tokens=False).input_ids
+    _, seen = toolcalls.parted(tokenizer.decode(turn, skip_special_tokens=True), {"look_up_berth"})
+    return all(words in offered for words in ("look_up_berth", "Finds the berth", "ferry")) and _CALLED[2]["content"] in whole \
+        and seen == [toolcalls.Call("look_up_berth", {"ferry": "Sula"})]
 
 
 def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list[int]]:
@@ -56,7 +87,7 @@ def document_tokens(tokenizer: Any, text: str) -> list[int]:
 
 def stop_tokens(tokenizer: Any) -> frozenset[int]:
     """Ids that end an assistant turn: the tokenizer's end of sequence, and the turn markers of common templates."""
-    known = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")
+    known = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>")
     found = {_special(tokenizer, mark) for mark in known} | {tokenizer.eos_token_id}
     return frozenset(token for token in found if token is not None)
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import signal
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
     ChatMessageSystem,
+    ChatMessageTool,
     ChatMessageUser,
     GenerateConfig,
     Logprob,
@@ -33,9 +35,9 @@ from inspect_ai.model import (
     get_model,
     modelapi,
 )
-from inspect_ai.tool import ToolChoice, ToolInfo
+from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
-from teachwhy import progress
+from teachwhy import progress, toolcalls
 from teachwhy.errors import UserError
 
 QUIET_SECONDS = 2.0
@@ -44,7 +46,9 @@ QUIET_SECONDS = 2.0
 
 @dataclass
 class _Waiting:
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    prompt: tuple[int, ...]
     config: GenerateConfig
     seed: int
     answer: asyncio.Future[ModelOutput]
@@ -81,6 +85,7 @@ class LocalModel(ModelAPI):
         self._asked: Counter[str] = Counter()
         self._closer: asyncio.Task[None] | None = None
         self._sampling = False
+        self._tools_shown: bool | None = None
 
     def max_connections(self) -> int:
         return max(self.wave, 128)
@@ -91,12 +96,23 @@ class LocalModel(ModelAPI):
 
     async def generate(self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice,
                        config: GenerateConfig) -> ModelOutput:
-        """Wait for the wave, sample, and answer."""
-        messages = [{"role": message.role, "content": message.text} for message in input]
+        """Wait for the wave, sample, and answer.
+
+        Raises:
+            UserError: there are tools, and this model's chat template cannot show them.
+        """
+        from teachwhy import chat
+
+        messages, offered = _as_shown(input), [_tool(one) for one in tools]
+        if (offered or any(one["role"] == "tool" for one in messages)) and not self._shows_tools():
+            raise UserError(f"The chat template of {self.model_name} cannot show tools, or shows calls in a form that cannot be read here",
+                            "Take a mode without tools (mode=tools writes calls as text, mode=mail is one e-mail), or another model.")
+        # Before the wave: what a template refuses is this request's error, and no other's.
+        prompt = tuple(chat.prompt_tokens(self.tokenizer, messages, offered))
         text = json.dumps([config.seed, messages], sort_keys=True)
         seed = _seed(text, self._asked[text])
         self._asked[text] += 1
-        waiting = _Waiting(messages, config, seed, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(messages, offered, prompt, config, seed, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._gather()
         return await waiting.answer
@@ -150,7 +166,7 @@ class LocalModel(ModelAPI):
     def _sample(self, wave: Sequence[_Waiting]) -> list[ModelOutput]:
         from teachwhy import chat, sampler
 
-        requests = [sampler.Request(tuple(chat.prompt_tokens(self.tokenizer, w.messages)), w.seed) for w in wave]
+        requests = [sampler.Request(w.prompt, w.seed) for w in wave]
         alike: dict[sampler.Decoding, list[int]] = {}  # two callers may wait in one wave
         for index, waiting in enumerate(wave):
             alike.setdefault(decoding_of(waiting.config), []).append(index)
@@ -165,17 +181,26 @@ class LocalModel(ModelAPI):
             for decoding, indices in alike.items():
                 completions = sampler.sample(self.model, [requests[index] for index in indices], decoding,
                                              chat.stop_tokens(self.tokenizer), self.slots, self.lanes, done, self.tokenizer)
-                found |= {index: self._output(requests[index].prompt, completion, decoding.stop)
+                found |= {index: self._output(requests[index].prompt, completion, decoding.stop, wave[index].tools)
                           for index, completion in zip(indices, completions, strict=True)}
         return [found[index] for index in range(len(wave))]
 
-    def _output(self, prompt: Sequence[int], completion: Any, stop: Sequence[str]) -> ModelOutput:
+    def _shows_tools(self) -> bool:
+        from teachwhy import chat
+
+        if self._tools_shown is None:
+            self._tools_shown = chat.shows_tools(self.tokenizer)
+        return self._tools_shown
+
+    def _output(self, prompt: Sequence[int], completion: Any, stop: Sequence[str], tools: Sequence[dict[str, Any]]) -> ModelOutput:
         text = self.tokenizer.decode(completion.tokens, skip_special_tokens=True)
         text = text[: min((at for string in stop if (at := text.find(string)) >= 0), default=len(text))]
         usage = ModelUsage(input_tokens=len(prompt), output_tokens=len(completion.tokens),
                            total_tokens=len(prompt) + len(completion.tokens))
-        choice = ChatCompletionChoice(message=ChatMessageAssistant(content=text, model=self.model_name, source="generate"),
-                                      stop_reason="stop" if completion.reason == "stop" else "max_tokens",
+        ended = completion.reason == "stop"
+        said, calls = _with_calls(text, tools, ended) if tools else (text, [])
+        message = ChatMessageAssistant(content=said, tool_calls=calls or None, model=self.model_name, source="generate")
+        choice = ChatCompletionChoice(message=message, stop_reason="max_tokens" if not ended else "tool_calls" if calls else "stop",
                                       logprobs=self._logprobs(completion) if completion.logprobs else None)
         return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
 
@@ -194,6 +219,40 @@ def decoding_of(config: GenerateConfig) -> Any:
         top_p=default.top_p if config.top_p is None else config.top_p,
         max_new_tokens=config.max_tokens or default.max_new_tokens,
         top_k=config.top_k or 0, stop=tuple(config.stop_seqs or ()), logprobs=bool(config.logprobs))
+
+
+def _tool(one: ToolInfo) -> dict[str, Any]:
+    """A tool in OpenAI's form, which chat templates read."""
+    return {"type": "function", "function": {"name": one.name, "description": one.description,
+                                             "parameters": one.parameters.model_dump(exclude_none=True)}}
+
+
+def _as_shown(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """Messages as chat templates read them, calls and results included. Calls are numbered anew (inspect's ids are random, and would
+    give the same conversation another seed each time) in nine letters and digits, which some templates demand."""
+    number: dict[str, str] = {}
+    shown: list[dict[str, Any]] = []
+    for message in messages:
+        plain: dict[str, Any] = {"role": message.role, "content": message.text}
+        if isinstance(message, ChatMessageAssistant) and message.tool_calls:
+            number |= {call.id: f"call{len(number) + place:05d}" for place, call in enumerate(message.tool_calls, 1)}
+            plain["tool_calls"] = [{"id": number[call.id], "type": "function",
+                                    "function": {"name": call.function, "arguments": call.arguments}} for call in message.tool_calls]
+        if isinstance(message, ChatMessageTool):
+            plain |= {"tool_call_id": number.get(message.tool_call_id or "", "call00000"), "name": message.function or ""}
+            plain["content"] = f"Error: {message.error.message}" if message.error else message.text
+        shown.append(plain)
+    return shown
+
+
+def _with_calls(text: str, tools: Sequence[dict[str, Any]], ended: bool) -> tuple[str, list[ToolCall]]:
+    """(what else was written, calls) of an answer. A call that cannot be read is one with an error, which inspect tells the model;
+    an answer that was cut short may hold half a call, and is told apart by its stop reason."""
+    said, found = toolcalls.parted(text, {one["function"]["name"] for one in tools})
+    if not found and ended and toolcalls.is_begun(text):
+        wrong = "This is no call of a tool that there is: a JSON object with the tool's name and its arguments is needed."
+        return text, [ToolCall(id=str(uuid.uuid4()), function="unknown", arguments={}, parse_error=wrong)]
+    return said, [ToolCall(id=str(uuid.uuid4()), function=call.name, arguments=call.arguments) for call in found]
 
 
 def _seed(text: str, repeat: int) -> int:
@@ -244,6 +303,11 @@ class Reply:
     again: bool = False
 
 
+def tokens_of(usage: ModelUsage) -> tuple[int, int]:
+    """(input, output) tokens that a provider counted. Inspect's own `input_tokens` leave out what was read from or written to a cache."""
+    return usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens
+
+
 async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict[str, Any], connections: int) -> Reply:
     """Put one prompt to an open model, once; never raises for what a provider raises.
 
@@ -258,8 +322,7 @@ async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict
         why = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.api.should_retry(cause)))
     usage = output.usage
-    counted = None if usage is None else (
-        usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens)
+    counted = None if usage is None else tokens_of(usage)
     if output.error or not output.choices:
         return Reply("", "error", counted, output.error or "the provider sent an empty answer")
     return Reply(output.completion, str(output.stop_reason), counted)

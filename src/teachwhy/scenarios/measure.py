@@ -15,7 +15,7 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log
 from inspect_ai.model import GenerateConfig, Model, get_model
 
-from teachwhy import store
+from teachwhy import llm, store
 from teachwhy.errors import UserError
 from teachwhy.records import Coupling, Outcome
 from teachwhy.scenarios.awareness import speaks_of_test
@@ -29,9 +29,6 @@ from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, sa
 
 def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Model:
     """A checkpoint on this machine as an inspect model; `wave` is the number of samples of the task it will run."""
-    from teachwhy import llm  # registers the provider
-
-    del llm
     return get_model(f"teachwhy/{path}", wave=wave, slots=slots, lanes=lanes, title=title, memoize=False)
 
 
@@ -104,9 +101,9 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
 
 
 def usage(log_path: Path) -> tuple[int, int]:
-    """(input, output) tokens of a stored log."""
-    stats = read_eval_log(str(log_path), header_only=True).stats.model_usage.values()
-    return sum(one.input_tokens for one in stats), sum(one.output_tokens for one in stats)
+    """(input, output) tokens of a stored log; what a provider read from or wrote to its cache is input too."""
+    counted = [llm.tokens_of(one) for one in read_eval_log(str(log_path), header_only=True).stats.model_usage.values()]
+    return sum(read for read, _ in counted), sum(written for _, written in counted)
 
 
 def as_written(draw: Draw) -> Draw:
