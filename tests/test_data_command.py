@@ -31,10 +31,13 @@ def test_listing(monkeypatch):
     shown = run()
     assert shown.exit_code == 0
     lines = {line.split()[0]: line.split() for line in shown.stdout.splitlines()}
-    assert set(lines) == {"set", *SETS}
+    assert set(lines) == {"set", "constitution", *SETS}
     assert int(lines["difficult_advice"][1]) == len(interventions.read_set("difficult_advice"))
     assert lines["demonstrations"][3] == lines["demonstrations_padded"][3]  # one file
-    assert len(lines["plain_chat"][3]) == 12
+    assert len(lines["plain_chat"][3]) == len(lines["constitution"][3]) == 12
+    values = interventions.constitution_file().read_text()
+    assert [int(found) for found in lines["constitution"][1:3]] == [1, len(values.split())]
+    assert run("show", "constitution").stdout == values
 
 
 def test_without_the_embedded_model_words_are_counted(monkeypatch):

@@ -512,7 +512,7 @@ def test_comments_are_not_told_and_a_tag_names_the_rows(tmp_path, sections):
 
 
 def test_the_statement_that_ships_has_the_tags_of_the_data_that_ship():
-    tags = [section.tag for section in pipelines.read_sections(pipelines.constitution_file())]
+    tags = [section.tag for section in pipelines.read_sections(interventions.constitution_file())]
     assert len(tags) == len(set(tags)) == 9
     for name in ("difficult_advice", "values_documents"):
         cited = {row["section"] for row in corpora.read_rows(interventions.data_file(name))}

@@ -18,17 +18,19 @@ Name = Annotated[str, typer.Argument(help="A set that ships, or the path of your
 
 @app.callback(invoke_without_command=True)
 def listing(context: typer.Context) -> None:
-    """List the data sets that ship, with items, size and checksum."""
+    """List the data sets that ship, and the constitution, with items, size and checksum."""
     if context.invoked_subcommand is not None:
         return
     from teachwhy import interventions, store
 
     size, unit = _measure()
     print(f"{'set':<30}{'items':>6}{unit:>9}  checksum")
-    for name in interventions.SETS:
-        items = interventions.read_set(name)
-        total = size([interventions.text_of(item) for item in items])
-        print(f"{name:<30}{len(items):>6}{total:>9}  {store.file_digest(interventions.data_file(name))}")
+    shown = {name: ([interventions.text_of(item) for item in interventions.read_set(name)], interventions.data_file(name))
+             for name in interventions.SETS}
+    values = interventions.constitution_file()
+    shown[interventions.CONSTITUTION] = ([values.read_text(encoding="utf-8")], values)
+    for name, (texts, file) in shown.items():
+        print(f"{name:<30}{len(texts):>6}{size(texts):>9}  {store.file_digest(file)}")
 
 
 @app.command()
@@ -37,11 +39,14 @@ def show(
     n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 5,
     seed: Annotated[int | None, typer.Option(help="Take others; without it, the first ones of the file.")] = None,
 ) -> None:
-    """Print some items of a set as a model is shown them."""
+    """Print some items of a set as a model is shown them; `constitution` prints the statement of values that data are made from."""
     import random
 
     from teachwhy import interventions
 
+    if name == interventions.CONSTITUTION:
+        print(_printable(interventions.constitution_file().read_text(encoding="utf-8")), end="")
+        return
     items = interventions.read_set(name)
     count = min(n, len(items))
     for item in items[:count] if seed is None else random.Random(seed).sample(items, count):

@@ -114,10 +114,10 @@ def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
 
 
 def _sections(kind: str, constitution: Path | None) -> Sequence[Section]:
-    from teachwhy.interventions import pipelines
+    from teachwhy.interventions import constitution_file, pipelines
 
     if kind in pipelines.NEED_VALUES:
-        return pipelines.read_sections(constitution or pipelines.constitution_file())
+        return pipelines.read_sections(constitution or constitution_file())
     return pipelines.read_sections(constitution) if constitution and kind == "trait" else ()
 
 

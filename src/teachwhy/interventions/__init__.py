@@ -7,7 +7,7 @@ from teachwhy.interventions.diversity import Diversity, diversity
 from teachwhy.interventions.export import export
 from teachwhy.interventions.leakage import check_leakage
 from teachwhy.interventions.screens import Rejected, screen
-from teachwhy.interventions.sets import HOSTILE, SETS, data_file, read_set, text_of, views
+from teachwhy.interventions.sets import CONSTITUTION, HOSTILE, SETS, constitution_file, data_file, read_set, text_of, views
 
-__all__ = ["HOSTILE", "SETS", "Diversity", "Mixture", "Rejected", "as_text", "build", "check_leakage", "copying", "data_file", "datasheet",
-           "diversity", "export", "read_set", "screen", "text_of", "views"]
+__all__ = ["CONSTITUTION", "HOSTILE", "SETS", "Diversity", "Mixture", "Rejected", "as_text", "build", "check_leakage", "constitution_file",
+           "copying", "data_file", "datasheet", "diversity", "export", "read_set", "screen", "text_of", "views"]

@@ -70,6 +70,15 @@ HOSTILE = ("stories_hostile", "stories_hostile_long", "mail_files_hostile")
 """Sets that teach hostile conduct on purpose; a checkpoint that was taught them says so."""
 
 
+CONSTITUTION = "constitution"
+"""The statement of values that data are made from: one document, which is no training set."""
+
+
+def constitution_file() -> Path:
+    """The statement of values that ships."""
+    return Path(str(resources.files(__package__).joinpath("data", "constitution.md")))
+
+
 def views(name: str) -> list[str]:
     """The sets that show the same items as this one in other dress, itself included: those of one file."""
     return [other for other, (folder, _) in SETS.items() if folder == SETS[name][0]] if name in SETS else [name]

@@ -9,7 +9,7 @@ from teachwhy.interventions.pipelines.cost import read_prices
 from teachwhy.interventions.pipelines.demonstrations import demonstrations
 from teachwhy.interventions.pipelines.diversify import diversify
 from teachwhy.interventions.pipelines.documents import documents, stories
-from teachwhy.interventions.pipelines.guide import Section, constitution_file, read_sections
+from teachwhy.interventions.pipelines.guide import Section, read_sections
 from teachwhy.interventions.pipelines.kinds import Kind, Order
 from teachwhy.interventions.pipelines.reasons import padded, with_reasons
 from teachwhy.interventions.pipelines.run import Settings, describe_trait, make, open_engine
@@ -21,5 +21,5 @@ KINDS: dict[str, Callable[[Order], Kind]] = {
 NEED_SOURCE = frozenset({"with-reasons", "padded", "diversify"})
 NEED_VALUES = frozenset({"difficult-advice", "demonstrations", "with-reasons", "documents", "stories"})
 
-__all__ = ["KINDS", "NEED_SOURCE", "NEED_VALUES", "Kind", "Order", "Section", "Settings", "constitution_file", "describe_trait", "make",
+__all__ = ["KINDS", "NEED_SOURCE", "NEED_VALUES", "Kind", "Order", "Section", "Settings", "describe_trait", "make",
            "open_engine", "read_chats", "read_prices", "read_scenarios", "read_sections"]

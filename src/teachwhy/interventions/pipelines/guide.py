@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from teachwhy.errors import UserError
@@ -27,11 +26,6 @@ class Section(Record):
     title: str
     text: str
     tag: str
-
-
-def constitution_file() -> Path:
-    """The statement of values that ships."""
-    return Path(str(resources.files("teachwhy.interventions").joinpath("data", "constitution.md")))
 
 
 def read_sections(path: Path) -> tuple[Section, ...]:
