@@ -10,7 +10,8 @@ ROOMS = {"interventions", "training", "scenarios", "compare", "report"}
 MEETING_PLACES = {"study", "cli", "cli_data", "cli_make", "cli_tables", "_registry", "plan", "sweep", "regrade", "upstream"}
 PLAN_MAY_SEE = {"training.recipe"}
 DOORS = {"transformers": {"weights", "sampler", "attention", "cache", "fakes", "training", "study", "cli"}, "trl": {"training"},
-         "inspect_ai": {"llm", "scenarios", "scripted", "upstream"}, "jinja2": {"report"}, "matplotlib": {"report"}, "scipy": {"compare"}}
+         "inspect_ai": {"llm", "scenarios", "scripted", "upstream"}, "jinja2": {"report", "chat"},
+         "matplotlib": {"report"}, "scipy": {"compare"}}
 
 
 def imports(path: Path) -> set[str]:

@@ -2,6 +2,9 @@
 
 The learned part is found by rendering the conversation up to and after each assistant turn, so it is right for any
 template whose rendering of a prefix is a prefix of the rendering; that is checked, not assumed.
+
+Tokens are those of the whole text. Only where a turn begins with what would melt into the end of its prompt (a newline after a
+newline) is it read apart, as it is when the model itself speaks: there the prompt's tokens are fixed before the turn begins.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ def prompt_tokens(tokenizer: Any, messages: Messages, tools: Sequence[dict[str, 
 
     Args:
         tools: what the template shows as tools, in OpenAI's form. Ask `shows_tools` first: many templates drop them without a word.
+
+    Raises:
+        UserError: there is no template, or it refuses the conversation.
     """
-    text = tokenizer.apply_chat_template(list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text, add_special_tokens=False).input_ids)
+    return _ids(tokenizer, _render(tokenizer, messages, True, tools))
 
 
 _TOOL = {"type": "function", "function": {"name": "look_up_berth", "description": "Finds the berth of a ferry.", "parameters": {
@@ -55,27 +60,52 @@ def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list
     """(input_ids, labels) of a conversation; labels are -100 except on assistant turns, stop token included.
 
     Raises:
-        UserError: the template rewrites earlier turns, so that no loss mask can be derived from it.
+        UserError: there is no template, it refuses the conversation (Gemma 2's a system turn), or it rewrites earlier turns, so that
+            no loss mask can be derived from it (Mistral 0.3's moves the system text to the last turn of the user).
     """
     ids: list[int] = []
     labels: list[int] = []
-    rendered = ""
+    rendered, whole = "", list[int]()
     stop = stop_tokens(tokenizer)
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        before = tokenizer.apply_chat_template(list(messages[:index]), tokenize=False, add_generation_prompt=True)
-        after = tokenizer.apply_chat_template(list(messages[: index + 1]), tokenize=False)
+        before, after = _render(tokenizer, messages[:index], True), _render(tokenizer, messages[: index + 1], False)
         if not (before.startswith(rendered) and after.startswith(before)):
             raise UserError("This model's chat template changes earlier turns when a turn is added",
                             "Use a template that only appends, or a model with one.")
-        context = tokenizer(before[len(rendered):], add_special_tokens=False).input_ids
-        turn = tokenizer(after[len(before):], add_special_tokens=False).input_ids
+        known, prompt, whole = whole, _ids(tokenizer, before), _ids(tokenizer, after)
+        context = _added(tokenizer, known, prompt, before[len(rendered):])
+        turn = _added(tokenizer, prompt, whole, after[len(before):])
         last = max((i for i, token in enumerate(turn) if token in stop), default=len(turn) - 1)
         ids += context + turn
         labels += [-100] * len(context) + [t if i <= last else -100 for i, t in enumerate(turn)]
         rendered = after
     return ids, labels
+
+
+def _render(tokenizer: Any, messages: Messages, speak: bool, tools: Sequence[dict[str, Any]] = ()) -> str:
+    """The template's text; `speak`: up to where the assistant begins."""
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise UserError("This model has no chat template", "Use an instruct model, or put a `chat_template.jinja` into its folder.")
+    try:
+        return str(tokenizer.apply_chat_template(list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=speak))
+    except TemplateError as error:
+        raise UserError(f"This model's chat template refuses a conversation of {', '.join(m['role'] for m in messages)} ({error})",
+                        "Use a model whose template takes these turns, or put such a template into its folder as `chat_template.jinja`."
+                        ) from error
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _added(tokenizer: Any, known: list[int], whole: list[int], text: str) -> list[int]:
+    """Token ids of what was added to a known text. They are read off the whole: alone, some tokenizers (Llama 2's, Mistral's) put a
+    space before a text that does not follow a special token."""
+    return whole[len(known):] if whole[: len(known)] == known else _ids(tokenizer, text)
 
 
 def document_tokens(tokenizer: Any, text: str) -> list[int]:
