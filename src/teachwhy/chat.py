@@ -45,12 +45,10 @@ def shows_tools(tokenizer: Any) -> bool:
     Tried, not assumed: a template that drops tools would make a model look as if it chose to do nothing.
     """
     try:
-        offered = tokenizer.apply_chat_template(_CALLED[:1], tools=[_TOOL], tokenize=False, add_generation_prompt=True)
-        called = tokenizer.apply_chat_template(_CALLED[:2], tools=[_TOOL], tokenize=False)
-        whole = tokenizer.apply_chat_template(_CALLED, tools=[_TOOL], tokenize=False, add_generation_prompt=True)
+        offered, called, whole = (_render(tokenizer, _CALLED[:turns], turns != 2, [_TOOL]) for turns in (1, 2, 3))
     except Exception:  # templates raise what they like at what they do not know
         return False
-    turn = tokenizer(called.rpartition(_CALLED[0]["content"])[2], add_special_tokens=False).input_ids
+    turn = _ids(tokenizer, called.rpartition(_CALLED[0]["content"])[2])
     _, seen = toolcalls.parted(tokenizer.decode(turn, skip_special_tokens=True), {"look_up_berth"})
     return all(words in offered for words in ("look_up_berth", "Finds the berth", "ferry")) and _CALLED[2]["content"] in whole \
         and seen == [toolcalls.Call("look_up_berth", {"ferry": "Sula"})]
@@ -110,7 +108,7 @@ def _added(tokenizer: Any, known: list[int], whole: list[int], text: str) -> lis
 
 def document_tokens(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a document, followed by the end-of-text token where the tokenizer has one."""
-    ids = list(tokenizer(text, add_special_tokens=False).input_ids)
+    ids = _ids(tokenizer, text)
     end = _special(tokenizer, "<|endoftext|>")
     return [*ids, tokenizer.eos_token_id if end is None else end]
 

@@ -86,7 +86,7 @@ def from_reference(models: Sequence[Sequence[Outcome]], reference: str, quantity
                             found=contrast(ArmResult(arm, mine), ArmResult(reference, other[key]), key[0], quantity))
              for arm, own in by_cell.items() if arm != reference for key, mine in own.items()
              if key in other and not key[0].endswith("_twin")]
-    return corrected(found)
+    return _corrected(found)
 
 
 def notice_effects(models: Sequence[Sequence[Outcome]]) -> list[CellDifference]:
@@ -100,10 +100,10 @@ def notice_effects(models: Sequence[Sequence[Outcome]]) -> list[CellDifference]:
             if not family.endswith("_twin") and {str(o.conditions["condition"]) for o in here} == both:
                 found.append(CellDifference(family=family, condition="real minus test", length=length, mode=mode,
                                             found=notice_effect(here, family)))
-    return corrected(found)
+    return _corrected(found)
 
 
-def corrected(found: Sequence[CellDifference]) -> list[CellDifference]:
+def _corrected(found: Sequence[CellDifference]) -> list[CellDifference]:
     """With Benjamini and Hochberg's correction over all of them."""
     return [one.model_copy(update={"p_bh": p}) for one, p in
             zip(found, benjamini_hochberg([one.found.p for one in found]), strict=True)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import bisect
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,12 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     Raises:
         UserError: an unknown or empty set, or an item that leaks an evaluation scenario.
     """
-    taken, budgets = _drawn(mixture, tokenizer, seed)
+    sets = {name: read_set(name) for name in mixture.parts}
+    taken, budgets = _drawn(mixture, sets, tokenizer, seed)
     parts: dict[str, Any] = {}
     for name, rows in taken.items():
         ids = {row["id"] for row in rows}
-        check_leakage(name, [item for item in read_set(name) if item.id in ids], held_out)
+        check_leakage(name, [item for item in sets[name] if item.id in ids], held_out)
         parts[name] = {"file": store.file_digest(data_file(name)), "items": len(rows), "distinct": len(ids), "budget": budgets[name],
                        "tokens": sum(len(row["input_ids"]) for row in rows),
                        "learned": sum(label != -100 for row in rows for label in row["labels"])}
@@ -66,7 +67,8 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     return manifest
 
 
-def _drawn(mixture: Mixture, tokenizer: Any, seed: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, int]]:
+def _drawn(mixture: Mixture, sets: Mapping[str, list[Item]], tokenizer: Any, seed: int,
+           ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, int]]:
     """The rows of every part, and the tokens that it was to have: sets with several views first, for what they leave is shared out."""
     taken: dict[str, list[dict[str, Any]]] = {}
     budgets = {name: round(share * mixture.tokens) for name, share in mixture.parts.items()}
@@ -79,7 +81,7 @@ def _drawn(mixture: Mixture, tokenizer: Any, seed: int) -> tuple[dict[str, list[
     others = sorted(mixture.parts.keys() - set(alike))
     for name in others:
         budgets[name] += round(over * mixture.parts[name] / sum(mixture.parts[other] for other in others))
-        taken[name] = list(_take(read_set(name), tokenizer, budgets[name], f"{name} {seed}"))
+        taken[name] = list(_take(sets[name], tokenizer, budgets[name], f"{name} {seed}"))
     return {name: taken[name] for name in sorted(taken)}, budgets
 
 
