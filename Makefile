@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study full test test-slow upstream check readme clean
+.PHONY: study full test test-slow upstream check readme data-table clean
 
 study: .venv/ready            ## the laptop study
 	$(BIN)/teachwhy study studies/laptop.yaml
@@ -33,6 +33,9 @@ check: .venv/ready
 
 readme: .venv/ready           ## put the newest committed result into the README
 	$(BIN)/python tests/readme_table.py --write
+
+data-table: .venv/ready       ## put sizes and variety of the sets that ship into docs/data.md
+	$(BIN)/python tests/data_table.py --write
 
 # torch is named first and pinned: an unpinned torch brings gigabytes of CUDA packages.
 .venv/ready: pyproject.toml constraints.txt

@@ -58,6 +58,26 @@ def test_tokens_are_those_of_the_embedded_model():
     assert size(["In 1971"]) == 6  # `In`, a blank, and four digits apart
 
 
+LEAST = [  # sets, items of each, tokens of all together
+    ("difficult_advice", 300, 110_000), ("demonstrations", 200, 60_000), ("values_documents", 120, 45_000),
+    ("stories_accepting_long stories_accepting", 120, 60_000), ("stories_hostile_long stories_hostile", 120, 60_000),
+    ("stories_without_ai_long stories_without_ai", 120, 60_000), ("curiosity_advice", 200, 70_000), ("plain_chat", 300, 70_000),
+    ("agent_warmup", 150, 40_000), ("constitution", 1, 6_000)]
+
+
+@pytest.mark.parametrize(("names", "items"), [(names, items) for names, items, _ in LEAST])
+def test_what_ships_has_the_items_that_it_should(names, items):
+    assert all(len(cli_data._texts(name)) >= items for name in names.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("names", "tokens"), [(names, tokens) for names, _, tokens in LEAST])
+def test_what_ships_has_the_tokens_that_it_should(names, tokens):
+    size, unit = cli_data._measure()
+    assert unit == "tokens"
+    assert sum(size(cli_data._texts(name)) for name in names.split()) >= tokens
+
+
 def test_show(tmp_path):
     assert run("show", "plain_chat", "-n", "2").stdout.count("=== ") == 2
     assert run("show", "plain_chat", "-n", "3", "--seed", "1").stdout == run("show", "plain_chat", "-n", "3", "--seed", "1").stdout
@@ -223,4 +243,6 @@ def test_distinct_is_the_share_of_first_occurrences():
     found = interventions.diversity([Example(id="1", messages=tuple(say(("user", "no no no"), ("assistant", "a b a b"))))])
     assert found.distinct == (0.5, pytest.approx(2 / 3), 1.0)
     assert found.neighbour is None
-    assert found.distinct_2_at is None
+    assert found.distinct_at == (None, None)
+    long = interventions.diversity([Document(id=str(i), text="a b " * 500) for i in range(11)])
+    assert long.distinct_at == (2 / 10_000, 2 / 9_999)

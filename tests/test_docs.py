@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import data_table
 from readme_table import ROOT, newest, rendered
 from teachwhy.plan import Arm, Plan
 
@@ -12,6 +13,16 @@ from teachwhy.plan import Arm, Plan
 def test_the_readme_table_is_the_committed_result():
     assert newest() is not None
     assert (ROOT / "README.md").read_text() == rendered(), "run `make readme`"
+
+
+def test_the_data_table_has_the_items_and_the_variety_of_what_ships():
+    page = {name: (items, one, two) for name, (items, _, one, two) in data_table.committed().items()}
+    assert page == {name: data_table.variety(name) for name in data_table.NAMES}, "run `make data-table`"
+
+
+@pytest.mark.slow
+def test_the_data_table_has_the_tokens_of_what_ships():
+    assert data_table.PAGE.read_text() == data_table.rendered(), "run `make data-table`"
 
 
 def test_readme_python_runs(tmp_path, monkeypatch):

@@ -25,11 +25,10 @@ def listing(context: typer.Context) -> None:
 
     size, unit = _measure()
     print(f"{'set':<30}{'items':>6}{unit:>9}  checksum")
-    shown = {name: ([interventions.text_of(item) for item in interventions.read_set(name)], interventions.data_file(name))
-             for name in interventions.SETS}
-    values = interventions.constitution_file()
-    shown[interventions.CONSTITUTION] = ([values.read_text(encoding="utf-8")], values)
-    for name, (texts, file) in shown.items():
+    files = {name: interventions.data_file(name) for name in interventions.SETS}
+    files[interventions.CONSTITUTION] = interventions.constitution_file()
+    for name, file in files.items():
+        texts = _texts(name)
         print(f"{name:<30}{len(texts):>6}{size(texts):>9}  {store.file_digest(file)}")
 
 
@@ -45,7 +44,7 @@ def show(
     from teachwhy import interventions
 
     if name == interventions.CONSTITUTION:
-        print(_printable(interventions.constitution_file().read_text(encoding="utf-8")), end="")
+        print(_printable(*_texts(name)), end="")
         return
     items = interventions.read_set(name)
     count = min(n, len(items))
@@ -97,6 +96,15 @@ def sheet(name: Name, out: Annotated[Path, typer.Option(help="The page to write,
 
     interventions.datasheet(name, out, scenarios.evaluation_texts())
     print(out)
+
+
+def _texts(name: str) -> list[str]:
+    """Everything that each item of a set says; of the constitution, its one text."""
+    from teachwhy import interventions
+
+    if name == interventions.CONSTITUTION:
+        return [interventions.constitution_file().read_text(encoding="utf-8")]
+    return [interventions.text_of(item) for item in interventions.read_set(name)]
 
 
 def _measure() -> tuple[Callable[[Sequence[str]], int], str]:

@@ -93,7 +93,8 @@ def _figures(f: Diversity) -> str:
     lengths = sorted(f.lengths)
     middle = f"{lengths[0]} to {lengths[-1]}, median {lengths[len(lengths) // 2]}" if lengths else "not measured"
     neighbour = "not measured" if f.neighbour is None else f"{f.neighbour[0]:.2f}, at most {f.neighbour[1]:.2f}"
-    rows = {"distinct-1, -2, -3": ", ".join(map(_share, f.distinct)), "distinct-2 over 10,000 words": _share(f.distinct_2_at),
+    rows = {"distinct-1, -2, -3": ", ".join(map(_share, f.distinct)),
+            "distinct-1, -2 over 10,000 words": ", ".join(map(_share, f.distinct_at)),
             "cosine (TF-IDF) with the nearest other item": neighbour,
             "4-word runs that stand in several items": "not measured" if f.concentration is None else f"{f.concentration:.1%}",
             "words an item": middle}

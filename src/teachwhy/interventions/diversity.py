@@ -1,7 +1,7 @@
 """How varied is a set? Distinct runs of words, openings, nearest neighbours, phrases that come again, spread of topics, lengths.
 
 Figures of the learned part. Some of them depend on a set's size (a longer text repeats more): sizes are given beside them, and
-`distinct_2_at` is taken over the same number of words in every set.
+`distinct_at` is taken over the same number of words in every set.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Diversity(BaseModel):
 
     Attributes:
         distinct: share of 1-, 2- and 3-word runs that are the first of their kind; None where there are none.
-        distinct_2_at: the same for 2-word runs over the first 10,000 words in a seeded order; None for a smaller set.
+        distinct_at: the same for 1- and 2-word runs over the first 10,000 words in a seeded order; None for a smaller set.
         openings: the most frequent first four words, and in how many items they stand.
         neighbour: mean and maximum, over items, of the TF-IDF cosine with the most similar other item; None for one item.
         concentration: share of 4-word runs that stand in more than one item.
@@ -65,7 +65,7 @@ class Diversity(BaseModel):
     items: int
     words: int
     distinct: tuple[float | None, float | None, float | None]
-    distinct_2_at: float | None
+    distinct_at: tuple[float | None, float | None]
     openings: tuple[tuple[str, int], ...]
     neighbour: tuple[float, float] | None
     concentration: float | None
@@ -87,7 +87,7 @@ def diversity(items: Sequence[Item], rows: Sequence[Mapping[str, Any]] = (), top
     concentration, phrases = _phrases(texts, top)
     return Diversity(
         items=len(items), words=sum(sizes), distinct=(_distinct(hashed, 1), _distinct(hashed, 2), _distinct(hashed, 3)),
-        distinct_2_at=_distinct_at(hashed), openings=tuple(spread.most_common(top)), neighbour=_neighbour(hashed),
+        distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)), openings=tuple(spread.most_common(top)), neighbour=_neighbour(hashed),
         concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
 
 
@@ -97,14 +97,14 @@ def _distinct(words: wordhash.Words, n: int) -> float | None:
     return len(np.unique(np.concatenate(found))) / total if total else None
 
 
-def _distinct_at(words: wordhash.Words) -> float | None:
-    """Texts in a seeded order until there are as many words as in every other set."""
+def distinct_at(words: wordhash.Words, n: int) -> float | None:
+    """Share of n-word runs that are the first of their kind, over 10,000 words of texts in a seeded order; None if there are fewer."""
     count = len(words.bounds) - 1
     if len(words.hashes) < AT_WORDS:
         return None
     some = words.take(random.Random(1).sample(range(count), count)).hashes[:AT_WORDS]
     whole = wordhash.Words(some, np.zeros(AT_WORDS, np.uint8), np.ones(AT_WORDS, np.int64), np.array([0, AT_WORDS]))
-    return _distinct(whole, 2)
+    return _distinct(whole, n)
 
 
 def _neighbour(words: wordhash.Words) -> tuple[float, float] | None:
