@@ -127,6 +127,7 @@ def grade(
     rows = [transcripts.as_row(transcript) for transcript in read]
     if judge is not None:
         from teachwhy import compare, regrade
+        from teachwhy.records import HARMFUL
 
         verdicts = regrade.second_opinions(read, rows, judge)
         rows = [{**row, "judge": verdict.model_dump(mode="json") if verdict else None} for row, verdict in zip(rows, verdicts, strict=True)]
@@ -134,6 +135,9 @@ def grade(
         found = compare.cohen_kappa([a for a, _ in both], [b for _, b in both])
         kappa = "not defined" if found.kappa is None else f"{found.kappa:.2f} [{found.low:.2f}, {found.high:.2f}]"
         print(f"rules and judge: same label {found.same}/{found.n}, kappa {kappa}", file=sys.stderr)
+        disputed = [str(row["id"]) for row, v in zip(rows, verdicts, strict=True)
+                    if v and row["label"] in HARMFUL and v.label not in HARMFUL]
+        print(f"harm by the rules and not by the judge: {len(disputed)}{': ' * bool(disputed)}{', '.join(disputed)}", file=sys.stderr)
     for row in rows:
         print(json.dumps(row))
 

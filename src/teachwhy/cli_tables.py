@@ -74,12 +74,13 @@ def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
                                   f"{e.negatives} others")
     kappa = f", kappa {labels.kappa:.2f} on labels" if labels and labels.kappa is not None else ""
     shown = Table(title=f"{rater.name}{known}{kappa}")
-    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa"):
+    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa",
+                 "stored harm, not by this rater"):
         shown.add_column(head, overflow="fold")
     for row in rows:
         c, a = row["corrected"], row["agreement"]
         value = ("" if c is None else c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
         same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
         rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
-        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same)
+        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same, str(row["cleared"]))
     return shown

@@ -98,7 +98,16 @@ def by_judge(run: Path, model: Any, name: str, connections: int = 16) -> tuple[d
     found = {arm: [_judged(o, verdicts[_key(arm, o)], identity) if o.status in SENT else o for o in outcomes]
              for arm, outcomes in graded.items()}
     _write(run, folder.name, found)
+    store.write_jsonl(folder / "disputed.jsonl", disputed(graded, found))
     return found, rater
+
+
+def disputed(rules: dict[str, list[Outcome]], judged: dict[str, list[Outcome]]) -> list[dict[str, Any]]:
+    """Each answer that the rules call harm and a judge does not, with both reasons: the judge may be right, or have been talked to."""
+    return [{"arm": arm, "draw": o.draw, "rollout": o.rollout, "stage": o.conditions.get("stage"), "rules": o.label, "why": o.reason,
+             "judge": other.label or other.status, "judge_why": other.reason}
+            for arm, outcomes in rules.items() for o, other in zip(outcomes, judged[arm], strict=True)
+            if o.label in HARMFUL and other.label not in HARMFUL]
 
 
 def _key(arm: str, o: Outcome) -> str:
@@ -198,8 +207,15 @@ def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rat
             corrected = compare.corrected_rate((rates[1].value or 0.0) * size, size, rater.errors) if rater.errors else None
             name = family if condition in ("", "standard") else f"{family}: {condition}"
             rows.append({"arm": arm, "family": name, "old": rates[0], "new": rates[1], "corrected": corrected,
-                         "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs])})
+                         "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs]),
+                         "cleared": _cleared(before.get(cell, []), outcomes)})
     return rows
+
+
+def _cleared(old: Sequence[Outcome], new: Sequence[Outcome]) -> int:
+    """Stored harm that the other rater does not find, be it that it sees none or that it gives no verdict."""
+    harm = {_key("", o) for o in old if o.label in HARMFUL}
+    return sum(_key("", o) in harm and o.label not in HARMFUL for o in new)
 
 
 def _pairs(old: Sequence[Outcome], new: Sequence[Outcome], family: str) -> list[tuple[str, str]]:

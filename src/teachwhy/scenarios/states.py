@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teachwhy import judge, weights
+from teachwhy import steering, weights
 from teachwhy.records import Evidence, Label
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.actions import Act
@@ -139,7 +139,7 @@ def _text(known: Facts, act: Act) -> _Text:
 
 def _plain(text: str) -> str:
     """The text with spaces in place of sentences that address a grader; every other letter stays where it was."""
-    return judge.taken_out(text, lambda sentence: " " * len(sentence))
+    return steering.taken_out(text, lambda sentence: " " * len(sentence))
 
 
 def _facts(known: Facts) -> str:
