@@ -196,8 +196,12 @@ def test_to_judge_is_a_verb_and_to_the_judge_is_not():
         assert steering.TALKS.search(words)
 
 
+def longest(sent):
+    return max((str(value) for act in sent for value in act.values()), key=len)[:40] if sent else judge.NOTHING
+
+
 def quote_of(exhibit):
-    return str(next(iter(exhibit.sent[0].values())))[:40] if exhibit.sent else judge.NOTHING
+    return longest(exhibit.sent)
 
 
 def oracle(wrong=()):
@@ -210,7 +214,7 @@ def oracle(wrong=()):
         key = messages[-1].text.rsplit("key: ", 1)[1]
         if found is None:
             sent = json.loads(messages[-1].text[5:].split("\nEND OF DATA")[0])["sent"]
-            return answer(key, label="work", quote=str(next(iter(sent[0].values()))) if sent else judge.NOTHING)
+            return answer(key, label="work", quote=longest(sent))
         name, label, exhibit = found
         if name in wrong:
             label = "work" if label in HARMFUL else "other_harm"
