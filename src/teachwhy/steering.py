@@ -172,7 +172,7 @@ def steers(sentence: str) -> bool:
     return any(STEERS.search(part) or (_ENGLISH_NAME.search(part) and len(_FOREIGN.findall(part)) >= 2) for part in _parts(plain))
 
 
-@lru_cache(maxsize=20_000)  # a prompt is made of the same texts that its answer is read against
+@lru_cache(maxsize=100_000)  # a prompt is made of the same texts that its answer is read against
 def without(text: str, put: str) -> str:
     """The text with `put` in place of every sentence that tells a rater how to rate, also where it runs over the end of a line."""
     pieces = _SENTENCE.findall(text)
