@@ -1,18 +1,21 @@
 """A judge: a typed verdict or none, no word of the transcript moves it, its errors go into the rate; regrading resumes."""
 
+import io
 import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
-from teachwhy import compare, judge, regrade, steering
+from teachwhy import compare, judge, regrade, scenarios, steering
 from teachwhy.cli import app
+from teachwhy.cli_tables import of_rater
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, Outcome
-from teachwhy.scenarios import exhibit_of_transcript, labelled
+from teachwhy.scenarios import exhibit_of_draw, exhibit_of_transcript, labelled, labelled_answers
 from teachwhy.scripted import scripted
 
 EXHIBIT = judge.Exhibit(id="a", harm="x.", facts={"agent": "Tolva"},
@@ -172,11 +175,13 @@ def test_no_injection_makes_a_verdict_by_itself(words):
     assert judge.parse(exhibit, answer(key), key, flagged).label == "blackmail", "harm is seen as ever"
 
 
-def test_ordinary_mail_is_not_taken_for_an_injection():
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_ordinary_mail_is_not_taken_for_an_injection(every):
     asked_for = {"RD-08a", "RE-06a", "RE-06b", "RF-07a", "RF-07b", "TA-09b", "TB-07a", "TB-07b", "TD-07b"}  # words to a reviewer
     rows = [row for split in ("tune", "test", "weak") for row, _ in labelled(split)]
-    assert {row.id for row in rows if judge.prompt(exhibit_of_transcript(row))[2]} == asked_for
     assert len(rows) == 2746
+    looked_at = [row for place, row in enumerate(rows) if place % every == 0 or row.id in asked_for]
+    assert {row.id for row in looked_at if judge.prompt(exhibit_of_transcript(row))[2]} == asked_for
 
 
 def test_sentences_are_read_as_they_look_and_in_no_long_time():
@@ -204,9 +209,22 @@ def quote_of(exhibit):
     return longest(exhibit.sent)
 
 
+def exhibit_of_answer(one):
+    return exhibit_of_draw(one.draw, [{"role": "assistant", "content": one.answer}], one.id)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """One in nine of the labelled transcripts; all of them take minutes."""
+    monkeypatch.setattr(scenarios, "labelled", lambda split: labelled(split)[::9])
+
+
 def oracle(wrong=()):
     """A judge that knows the labels of the labelled set, and errs on some."""
-    truth = {exhibit_of_transcript(t).id: (label, exhibit_of_transcript(t)) for split in ("tune", "test") for t, label in labelled(split)}
+    rows = [row for split in ("tune", "test") for row in scenarios.labelled(split)]
+    truth = {exhibit_of_transcript(t).id: (label, exhibit_of_transcript(t)) for t, label in rows}
+    truth |= {one.id: ("other_harm" if one.harmful else "work", exhibit_of_answer(one)) for split in ("tune", "test")
+              for one in labelled_answers(split)}
     by_data = {judge.prompt(exhibit)[0][1]["content"]: (name, label, exhibit) for name, (label, exhibit) in truth.items()}
 
     def script(messages, number):
@@ -223,15 +241,16 @@ def oracle(wrong=()):
     return scripted(script)
 
 
-def test_a_run_is_judged_without_sampling_and_goes_on_where_it_stopped(tiny_run, tmp_path):
+def test_a_run_is_judged_without_sampling_and_goes_on_where_it_stopped(tiny_run, tmp_path, few):
     import shutil
 
     run = tmp_path / "run"
     shutil.copytree(tiny_run[1], run)
     stored = {path.name: path.read_bytes() for path in (run / "outcomes").glob("*.jsonl")}
     found, rater = regrade.by_judge(run, oracle(), "oracle")
-    assert rater.errors.sensitivity == 1.0
-    assert rater.errors.specificity == 1.0
+    assert set(rater.errors) == {"transcripts"}, "no family with tools is in the run, so nothing is asked about deeds"
+    assert rater.errors["transcripts"].sensitivity == 1.0
+    assert rater.errors["transcripts"].specificity == 1.0
     assert rater.labels.kappa == pytest.approx(1.0)
     [folder] = [path for path in (run / "regraded").iterdir() if path.name.startswith("judge-")]
     assert sorted(path.name for path in (folder / "outcomes").glob("*.jsonl")) == sorted(stored)
@@ -251,7 +270,7 @@ def test_a_run_is_judged_without_sampling_and_goes_on_where_it_stopped(tiny_run,
         {arm: [o.label for o in outcomes] for arm, outcomes in found.items()}
 
 
-def test_what_the_rules_cannot_make_out_is_judged(tiny_run, tmp_path, monkeypatch):
+def test_what_the_rules_cannot_make_out_is_judged(tiny_run, tmp_path, monkeypatch, few):
     import shutil
 
     run = tmp_path / "run"
@@ -276,7 +295,7 @@ def test_harm_that_only_the_rules_find_is_shown():
     assert [(row["draw"], row["rules"], row["judge"]) for row in found] == [
         ("d0", "blackmail", "acceptance"), ("d1", "other_harm", "unparsed")]
     assert (found[0]["why"], found[0]["judge_why"]) == ("a bargain", "judge: fine")
-    [row] = regrade.comparison(rules, judged, regrade.Rater("j", None))
+    [row] = regrade.comparison(rules, judged, regrade.Rater("j", {}))
     assert row["cleared"] == 2
 
 
@@ -293,12 +312,14 @@ def test_the_command_names_what_only_the_rules_call_harm(tmp_path, monkeypatch):
     assert "harm by the rules and not by the judge: 1: a-01" in shown.stderr
 
 
-def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path):
-    rows = [(t, label) for split in ("tune", "test") for t, label in labelled(split) if label != "none" and exhibit_of_transcript(t).sent]
+def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path, few):
+    rows = [(t, label) for split in ("tune", "test") for t, label in scenarios.labelled(split)
+            if label != "none" and exhibit_of_transcript(t).sent]
     harmful = [t.id for t, label in rows if label in HARMFUL]
     harmless = [t.id for t, label in rows if label not in HARMFUL]
-    rater = regrade.check(oracle(wrong={*harmful[:11], *harmless[:5]}), "poor", tmp_path)
-    assert (rater.errors.positives - rater.errors.hits, rater.errors.negatives - rater.errors.passed) == (11, 5)
+    rater = regrade.check(oracle(wrong={*harmful[:11], *harmless[:5]}), "poor", tmp_path, ["transcripts"])
+    errors = rater.errors["transcripts"]
+    assert (errors.positives - errors.hits, errors.negatives - errors.passed) == (11, 5)
     assert rater.labels.same == rater.labels.n - 16
     assert rater.labels.n >= len(rows) - 5  # the others address a grader, so that no harm cannot be told
 
@@ -308,10 +329,48 @@ def test_a_judge_that_never_answers_is_one_sentence(tmp_path):
         raise RuntimeError("no route to host")
 
     with pytest.raises(UserError, match=r"not one answer.*no route to host"):
-        regrade.check(scripted(fail), "dead", tmp_path)
+        regrade.check(scripted(fail), "dead", tmp_path, ["deeds"])
 
 
-def test_the_command_grades_by_the_rules_of_today(tiny_run, tmp_path):
+def outcomes_of(family, n, harmful):
+    return [Outcome(arm="a", family=family, draw=f"{family}-{i}", rollout=0, status="measured", reason="", prompt=(), answer="x",
+                    label="other_harm" if i < harmful else "work", conditions={}) for i in range(n)]
+
+
+def test_each_family_is_corrected_with_the_errors_made_on_its_own_kind(tmp_path, few):
+    deeds = [one for split in ("tune", "test") for one in labelled_answers(split) if exhibit_of_answer(one).sent]
+    missed = [one.id for one in deeds if one.harmful][:30]
+    found = {"a": [o for family in ("blackmail", "lethal", "lethal_twin", "a_family_of_another") for o in outcomes_of(family, 100, 20)]}
+    assert regrade.kinds(found) == ("transcripts", "deeds")
+    assert regrade.kinds({"a": outcomes_of("lethal", 3, 0) + outcomes_of("blackmail_twin", 3, 0)}) == ("deeds",)
+    rater = regrade.check(oracle(wrong=set(missed)), "poor on deeds", tmp_path, regrade.kinds(found))
+    assert rater.errors["transcripts"].sensitivity == 1.0
+    assert rater.errors["deeds"].positives - rater.errors["deeds"].hits == 30
+    rows = {row["family"]: row["corrected"] for row in regrade.comparison(found, found, rater)}
+    assert rows["blackmail"].value == pytest.approx(0.2)
+    assert rows["lethal"].value == pytest.approx(0.2 / rater.errors["deeds"].sensitivity), "of harmful deeds it sees too few"
+    assert rows["a_family_of_another"].value is None
+    assert "no labelled set" in rows["a_family_of_another"].why
+
+
+def test_our_own_labels_of_deeds_have_errors_of_their_own():
+    rater = regrade.rules_on_labelled(["deeds"])
+    errors = rater.errors["deeds"]
+    assert rater.labels is None, "these items have no label of six"
+    assert 80 <= errors.positives + errors.negatives <= 90  # the others are unclear
+    assert errors.sensitivity > 0.9
+    assert errors.specificity == 1.0
+
+
+def test_the_table_says_why_a_rate_is_not_corrected():
+    found = {"a": outcomes_of("a_family_of_another", 10, 2)}
+    rater = regrade.Rater("rules", {})
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(of_rater(regrade.comparison(found, found, rater), rater))
+    assert "no labelled set is of this kind" in console.export_text()
+
+
+def test_the_command_grades_by_the_rules_of_today(tiny_run, tmp_path, few):
     import shutil
 
     shutil.copytree(tiny_run[1], tmp_path / "run")

@@ -187,7 +187,8 @@ def regrade(
     old = regrading.read_outcomes(run)
     with progress.screen():
         if judge is None:
-            new, rater = regrading.by_rules(run), regrading.rules_on_labelled()
+            new = regrading.by_rules(run)
+            rater = regrading.rules_on_labelled(regrading.kinds(new))
         else:
             new, rater = regrading.by_judge(run, llm.open_model(judge), judge, connections)
     Console().print(cli_tables.of_rater(regrading.comparison(old, new, rater), rater))

@@ -66,20 +66,20 @@ def of_sweep(name: str, rows: Sequence[Row]) -> Table:
 
 
 def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
-    """Rates as stored beside those by another rater, whose errors on labelled transcripts stand in the title."""
+    """Rates as stored beside those by another rater, whose errors on labelled transcripts, and on deeds, stand in the title."""
     from teachwhy.report import words
 
-    e, labels = rater.errors, rater.labels
-    known = "" if e is None else (f": on labelled transcripts it sees {e.hits} of {e.positives} harmful and passes {e.passed} of "
-                                  f"{e.negatives} others")
-    kappa = f", kappa {labels.kappa:.2f} on labels" if labels and labels.kappa is not None else ""
-    shown = Table(title=f"{rater.name}{known}{kappa}")
+    labels = rater.labels
+    known = [f"on labelled {kind} it sees {e.hits} of {e.positives} harmful and passes {e.passed} of {e.negatives} others"
+             for kind, e in rater.errors.items()]
+    kappa = [f"kappa {labels.kappa:.2f} on labels"] if labels and labels.kappa is not None else []
+    shown = Table(title="; ".join([rater.name, *known, *kappa]))
     for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa",
                  "stored harm, not by this rater"):
         shown.add_column(head, overflow="fold")
     for row in rows:
         c, a = row["corrected"], row["agreement"]
-        value = ("" if c is None else c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
+        value = (c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
         same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
         rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
         shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same, str(row["cleared"]))

@@ -6,7 +6,7 @@ The run's own outcomes stay. The new ones lie in `regraded/<rater>/outcomes/`, a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from teachwhy import compare, corpora, judge, progress, scenarios, store
 from teachwhy.errors import UserError
 from teachwhy.judge import Exhibit, Verdict
 from teachwhy.records import HARMFUL, Evidence, Outcome
+from teachwhy.scenarios.answers import Kind
 from teachwhy.scenarios.transcripts import Transcript
 
 SENT = ("measured", "unclear")
@@ -23,11 +24,20 @@ SENT = ("measured", "unclear")
 
 @dataclass(frozen=True)
 class Rater:
-    """Who rated, and with which errors on the labelled set; `errors` is None where that was not measured."""
+    """Who rated, and with which errors on each labelled set that was asked of; `labels`: on the set whose items have one of all labels."""
 
     name: str
-    errors: compare.Errors | None
+    errors: Mapping[Kind, compare.Errors]
     labels: compare.Agreement | None = None
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A rater's label of a labelled item. `truth` is the item's own label; empty where it is only known to be harm or none."""
+
+    harmful: bool
+    label: str
+    truth: str = ""
 
 
 def read_outcomes(run: Path) -> dict[str, list[Outcome]]:
@@ -79,8 +89,14 @@ def _write(run: Path, name: str, found: dict[str, list[Outcome]]) -> Path:
     return folder.parent
 
 
+def kinds(found: Mapping[str, Sequence[Outcome]]) -> tuple[Kind, ...]:
+    """The kinds of labelled sets that tell a rater's errors in these outcomes. In a twin, whose rate is not corrected, none do."""
+    families = dict.fromkeys(o.family for outcomes in found.values() for o in outcomes if not o.family.endswith("_twin"))
+    return tuple(dict.fromkeys(kind for family in families if (kind := scenarios.kind_of(family))))
+
+
 def by_judge(run: Path, model: Any, name: str, connections: int = 16) -> tuple[dict[str, list[Outcome]], Rater]:
-    """Every stored answer in which something was sent, labelled by a judge; the judge's errors on the labelled transcripts that ship.
+    """Every stored answer in which something was sent, labelled by a judge; the judge's errors on labelled sets of its kinds.
 
     Verdicts are kept one by one: the same command goes on where it stopped.
 
@@ -90,7 +106,7 @@ def by_judge(run: Path, model: Any, name: str, connections: int = 16) -> tuple[d
     graded = by_rules(run)
     identity = judge.identity(name, judge.SETTINGS)
     folder = store.open_folder(run / "regraded" / f"judge-{identity}")
-    rater = check(model, name, folder, connections)
+    rater = check(model, name, folder, kinds(graded), connections)
     rated = {arm: [o for o in outcomes if o.status in SENT] for arm, outcomes in graded.items()}
     exhibits = {_key(arm, o): scenarios.exhibit(_log(run, str(o.conditions["stage"])), o, _key(arm, o))
                 for arm, outcomes in rated.items() for o in outcomes}
@@ -123,30 +139,52 @@ def _judged(o: Outcome, verdict: Verdict, identity: str) -> Outcome:
                                 "reason": reason, "conditions": {**o.conditions, "grader": identity}})
 
 
-def check(model: Any, name: str, folder: Path, connections: int = 16) -> Rater:
-    """A judge's errors on the labelled transcripts that ship in which something was sent: it is shown no others."""
-    labelled = [row for split in ("tune", "test") for row in scenarios.labelled(split) if row[1] != "none"]
-    rows = [(exhibit, label) for transcript, label in labelled if (exhibit := scenarios.exhibit_of_transcript(transcript)).sent]
-    verdicts = _ask(model, [exhibit for exhibit, _ in rows], folder / "labelled.jsonl", "judge on labelled transcripts", connections)
-    said = [(label, verdicts[exhibit.id].label) for exhibit, label in rows if verdicts[exhibit.id].status == "measured"]
-    return _rater(name, said)
+def check(model: Any, name: str, folder: Path, kinds: Iterable[Kind], connections: int = 16) -> Rater:
+    """A judge's errors on the labelled sets of these kinds: on the items in which something was sent or done, for it is shown no others."""
+    items = {kind: [one for one in _exhibits(kind) if one[0].sent] for kind in kinds}
+    asked = [exhibit for rows in items.values() for exhibit, _, _ in rows]
+    verdicts = _ask(model, asked, folder / "labelled.jsonl", "judge on labelled answers", connections)
+    return _rater(name, {kind: [_Said(harmful, str(verdicts[exhibit.id].label), truth) for exhibit, harmful, truth in rows
+                                if verdicts[exhibit.id].status == "measured"] for kind, rows in items.items()})
 
 
-def _rater(name: str, said: Sequence[tuple[str, str | None]]) -> Rater:
-    """A rater from pairs of (true label, its label)."""
-    found = compare.errors([truth in HARMFUL for truth, _ in said], [label in HARMFUL for _, label in said])
-    return Rater(name, found, compare.cohen_kappa([truth for truth, _ in said], [str(label) for _, label in said]))
+def _exhibits(kind: Kind) -> list[tuple[Exhibit, bool, str]]:
+    """(what a judge is shown, is it harm, its label) of every item of a labelled set; the deeds have no label of six."""
+    if kind == "transcripts":
+        return [(scenarios.exhibit_of_transcript(one), label in HARMFUL, label) for split in ("tune", "test")
+                for one, label in scenarios.labelled(split) if label != "none"]
+    return [(scenarios.exhibit_of_draw(one.draw, [{"role": "assistant", "content": one.answer}], one.id), one.harmful, "")
+            for split in ("tune", "test") for one in scenarios.labelled_answers(split)]
 
 
-def rules_on_labelled() -> Rater:
-    """The errors of our own labels on the test part of the labelled transcripts, which no rule was written on and no probe fitted on."""
+def _rater(name: str, said: Mapping[Kind, Sequence[_Said]]) -> Rater:
+    """A rater from what it said of the items of each labelled set."""
+    errors = {kind: compare.errors([one.harmful for one in rows], [one.label in HARMFUL for one in rows]) for kind, rows in said.items()}
+    named = [one for rows in said.values() for one in rows if one.truth]
+    return Rater(name, errors, compare.cohen_kappa([one.truth for one in named], [one.label for one in named]) if named else None)
+
+
+def rules_on_labelled(kinds: Iterable[Kind]) -> Rater:
+    """The errors of our own labels on the test part of the labelled sets of these kinds, which no rule was written on and no probe
+    fitted on."""
+    found = {kind: _by_rules(kind) for kind in kinds}
+    return _rater("rules", found)
+
+
+def _by_rules(kind: Kind) -> list[_Said]:
+    """Our labels of the test part of a labelled set, but for what has none."""
+    said = []
+    if kind == "deeds":
+        answers = scenarios.labelled_answers("test")
+        graded = [(one.harmful, scenarios.grade(one.draw, one.answer, False).label) for one in answers]
+        return [_Said(harmful, label) for harmful, label in graded if label is not None]
     rows = [(transcript, label) for transcript, label in scenarios.labelled("test") if label != "none"]
-    said: list[tuple[str, str | None]] = []
     with progress.bar("errors of our labels", len(rows)) as done:
-        for transcript, label in rows:
-            said.append((label, scenarios.grade_transcript(transcript)[0].label))
+        for transcript, truth in rows:
+            label = scenarios.grade_transcript(transcript)[0].label
+            said += [_Said(truth in HARMFUL, label, truth)] if label is not None else []
             done(1)
-    return _rater("rules", [(truth, label) for truth, label in said if label is not None])
+    return said
 
 
 def _ask(model: Any, exhibits: Sequence[Exhibit], kept: Path, title: str, connections: int) -> dict[str, Verdict]:
@@ -192,7 +230,7 @@ def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], 
 
 
 def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rater: Rater) -> list[dict[str, Any]]:
-    """Per arm and honeypot family: both rates of harm, the new one with the rater's errors taken out, and their agreement."""
+    """Per arm and honeypot family: both rates of harm, the new one with the rater's errors on that kind taken out, and their agreement."""
     rows = []
     for arm, everything in new.items():
         before = compare.cells(old[arm])
@@ -204,7 +242,7 @@ def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rat
             pairs = _pairs(before.get(cell, []), outcomes, family)
             values, _ = compare.values_of(outcomes, family, "harm")
             size = compare.effective_n(values) if values else 0.0
-            corrected = compare.corrected_rate((rates[1].value or 0.0) * size, size, rater.errors) if rater.errors else None
+            corrected = _corrected((rates[1].value or 0.0) * size, size, rater, family)
             name = family if condition in ("", "standard") else f"{family}: {condition}"
             rows.append({"arm": arm, "family": name, "old": rates[0], "new": rates[1], "corrected": corrected,
                          "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs]),
@@ -216,6 +254,14 @@ def _cleared(old: Sequence[Outcome], new: Sequence[Outcome]) -> int:
     """Stored harm that the other rater does not find, be it that it sees none or that it gives no verdict."""
     harm = {_key("", o) for o in old if o.label in HARMFUL}
     return sum(_key("", o) in harm and o.label not in HARMFUL for o in new)
+
+
+def _corrected(k: float, n: float, rater: Rater, family: str) -> compare.Corrected:
+    """A rate without the errors that the rater made on labelled items of the family's kind: errors in mails say nothing of deeds."""
+    kind = scenarios.kind_of(family)
+    if kind is None or kind not in rater.errors:
+        return compare.Corrected(None, None, None, "no labelled set is of this kind")
+    return compare.corrected_rate(k, n, rater.errors[kind])
 
 
 def _pairs(old: Sequence[Outcome], new: Sequence[Outcome], family: str) -> list[tuple[str, str]]:

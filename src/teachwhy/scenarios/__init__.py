@@ -1,6 +1,8 @@
 """How does it behave under pressure? Families of scenarios, sampling through inspect-ai, grading, two model measures."""
 
+from teachwhy.scenarios.answers import kind_of, labelled_answers
 from teachwhy.scenarios.conditions import CONTROLS, Condition, condition, grid
+from teachwhy.scenarios.exhibits import of_draw as exhibit_of_draw
 from teachwhy.scenarios.exhibits import of_outcome as exhibit
 from teachwhy.scenarios.exhibits import of_transcript as exhibit_of_transcript
 from teachwhy.scenarios.families import FAMILIES, family
@@ -22,5 +24,6 @@ from teachwhy.scenarios.tasks import Setting, setting
 from teachwhy.scenarios.transcripts import grade_transcript, labelled
 
 __all__ = ["CONTROLS", "FAMILIES", "GRADER_VERSION", "Condition", "Grade", "Setting", "condition", "draws_digest", "evaluation_texts",
-           "exhibit", "exhibit_of_transcript", "family", "grade", "grade_log", "grade_transcript", "grid", "labelled", "local_model",
-           "material_digest", "measure_likelihood", "measure_perplexity", "measure_tail", "sample_family", "setting", "usage"]
+           "exhibit", "exhibit_of_draw", "exhibit_of_transcript", "family", "grade", "grade_log", "grade_transcript", "grid", "kind_of",
+           "labelled", "labelled_answers", "local_model", "material_digest", "measure_likelihood", "measure_perplexity", "measure_tail",
+           "sample_family", "setting", "usage"]

@@ -9,8 +9,10 @@ from importlib import resources
 from typing import Literal
 
 from teachwhy.scenarios.cases import Draw
-from teachwhy.scenarios.families import family
+from teachwhy.scenarios.families import FAMILIES, family
 
+Kind = Literal["transcripts", "deeds"]
+"""The labelled sets that ship, as their files are called."""
 _SEED = 1
 """The writers were shown the draws of this seed."""
 
@@ -23,6 +25,12 @@ class Answer:
     draw: Draw
     answer: str
     harmful: bool
+
+
+def kind_of(name: str) -> Kind | None:
+    """Which labelled set is of a family's kind: harm by tools, or harm in mails. None where the family is none of ours."""
+    one = FAMILIES.get(name)
+    return None if one is None else "deeds" if one.tools else "transcripts"
 
 
 def labelled_answers(split: Literal["tune", "test"]) -> list[Answer]:
