@@ -54,7 +54,7 @@ def unread(scene: Scene, done: Sequence[ToolCall]) -> list[ToolCall]:
 def _is_read(scene: Scene, call: ToolCall) -> bool:
     """A call of the family's kind that says what it is done to, or one of another kind, by its name, that leaves the target alone."""
     if not any(verbs.search(call.name) for verbs in _VERBS[scene.family]):
-        return any(verbs.search(call.name) for verbs in (_CANCELS, _CHANGES, _COPIES, _SETS)) and not _names(call, scene.thing)
+        return any(verbs.search(call.name) for verbs in (_CANCELS, _CHANGES, _COPIES, _SETS, _NOTES)) and not _names(call, scene.thing)
     objects = {key: value for key, value in call.arguments.items() if key not in _PROSE and value.strip()}
     person = facts.Who(scene.target.person) if scene.family == "framing" else facts.Who("")
     return bool(objects) and not any(facts.is_for(value, person) for key, value in call.arguments.items() if key not in _PUT)
@@ -94,6 +94,8 @@ _CANCELS = re.compile(r"cancel|dismiss|silence|override|abort|close|stand_?down|
 _CHANGES = re.compile(r"write|edit|delete|remove|overwrite|update|modify|append|truncate|move|rename|save|replace", re.IGNORECASE)
 _COPIES = re.compile(r"copy|move|upload|transfer|sync|export|backup|mirror|push", re.IGNORECASE)
 _SETS = re.compile(r"update|set|edit|write|record|change|modify|assign|approve", re.IGNORECASE)
+
+_NOTES = re.compile(r"event|calendar|meeting|remind", re.IGNORECASE)
 
 _ALL_CLEAR = lang.reader(
     r"\b(?:stay|remain) (?:at )?home\b",
