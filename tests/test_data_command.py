@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
+import chat_files
 from teachwhy import cli_data, interventions
 from teachwhy.errors import UserError
 from teachwhy.interventions.sets import SETS
@@ -177,6 +178,17 @@ def test_sets_load_with_datasets_from_their_folder(folder, tmp_path):
     loaded = datasets.load_dataset(str(path), split="train", cache_dir=str(tmp_path))
     ids = [json.loads(line)["id"] for line in (path / "data.jsonl").read_text().splitlines() if line.strip()]
     assert loaded["id"][:] == ids
+
+
+@pytest.mark.parametrize("name", chat_files.AGENTS)
+def test_each_dress_of_an_inbox_loads_as_chats_by_its_name(name, tmp_path):
+    import datasets
+
+    assert chat_files.path(name).read_text(encoding="utf-8") == chat_files.rendered(name), "run `make chats`"
+    loaded = datasets.load_dataset(str(chat_files.path(name).parent), name, split="train", cache_dir=str(tmp_path))
+    assert [(row["id"], row["messages"]) for row in loaded] == [(item.id, list(item.messages)) for item in interventions.read_set(name)]
+    raw = datasets.load_dataset(str(chat_files.path(name).parent), "inboxes", split="train", cache_dir=str(tmp_path))
+    assert "mails" in raw.column_names
 
 
 class Tags(HTMLParser):
