@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study full test test-slow upstream check readme data-table clean
+.PHONY: study full test test-slow upstream check readme data-table chats clean
 
 study: .venv/ready            ## the laptop study
 	$(BIN)/teachwhy study studies/laptop.yaml
@@ -36,6 +36,9 @@ readme: .venv/ready           ## put the newest committed result into the README
 
 data-table: .venv/ready       ## put sizes and variety of the sets that ship into docs/data.md
 	$(BIN)/python tests/data_table.py --write
+
+chats: .venv/ready            ## write the chats that lie beside stored inboxes, for `datasets.load_dataset`
+	$(BIN)/python tests/chat_files.py --write
 
 # torch is named first and pinned: an unpinned torch brings gigabytes of CUDA packages.
 .venv/ready: pyproject.toml constraints.txt

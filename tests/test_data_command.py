@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
+import chat_files
 from teachwhy import cli_data, interventions
 from teachwhy.errors import UserError
 from teachwhy.interventions.sets import SETS
@@ -179,6 +180,17 @@ def test_sets_load_with_datasets_from_their_folder(folder, tmp_path):
     assert loaded["id"][:] == ids
 
 
+@pytest.mark.parametrize("name", chat_files.AGENTS)
+def test_each_dress_of_an_inbox_loads_as_chats_by_its_name(name, tmp_path):
+    import datasets
+
+    assert chat_files.path(name).read_text(encoding="utf-8") == chat_files.rendered(name), "run `make chats`"
+    loaded = datasets.load_dataset(str(chat_files.path(name).parent), name, split="train", cache_dir=str(tmp_path))
+    assert [(row["id"], row["messages"]) for row in loaded] == [(item.id, list(item.messages)) for item in interventions.read_set(name)]
+    raw = datasets.load_dataset(str(chat_files.path(name).parent), "inboxes", split="train", cache_dir=str(tmp_path))
+    assert "mails" in raw.column_names
+
+
 class Tags(HTMLParser):
     def __init__(self):
         super().__init__()
@@ -207,7 +219,11 @@ def test_a_datasheet_is_whole_and_says_its_figures(tmp_path):
     page = (tmp_path / "s.html").read_text()
     well_formed(page)
     figures = interventions.diversity(interventions.read_set("difficult_advice"))
-    for text in (f"{figures.words:,} learned words", f"{figures.distinct[1]:.3f}", "prefers-color-scheme: dark", "Spread of domain"):
+    for text in (f"{figures.words:,} learned words", f"{figures.distinct[1]:.3f}", "prefers-color-scheme: dark", "Spread of domain",
+                 f"self-similarity: cosine (TF-IDF) of all pairs</th><td>{figures.similarity.pairs:.2f}<",
+                 "Self-similarity: cosine with the nearest",
+                 f"several items</th><td>{figures.concentration:.3f}<", f"as varied as {figures.similarity.effective:.1f} texts",
+                 f"{figures.openings[0][0]} ({figures.openings[0][1]} of 350 items)", "topic spread by stakes</th><td>3 values"):
         assert text in page
 
 
@@ -234,7 +250,9 @@ def test_diversity_tells_varied_from_uniform():
     assert one.concentration > 0.7 > 0.2 > other.concentration
     assert one.openings[0] == ("the boat went out", 40)
     assert one.phrases[0][1] == 40
-    assert one.neighbour[0] > 0.5 > other.neighbour[0]
+    assert min(one.similarity.nearest) > 0.5 > max(other.similarity.nearest)
+    assert one.similarity.pairs > 0.5 > 0.3 > other.similarity.pairs > 0
+    assert 1 < one.similarity.effective < 12 < 20 < other.similarity.effective < 40
     assert (other.topics["domain"].distinct, round(other.topics["domain"].effective, 2)) == (2, 1.89)
     assert sum(one.lengths) == one.words
 
@@ -242,7 +260,15 @@ def test_diversity_tells_varied_from_uniform():
 def test_distinct_is_the_share_of_first_occurrences():
     found = interventions.diversity([Example(id="1", messages=tuple(say(("user", "no no no"), ("assistant", "a b a b"))))])
     assert found.distinct == (0.5, pytest.approx(2 / 3), 1.0)
-    assert found.neighbour is None
+    assert found.similarity is None
     assert found.distinct_at == (None, None)
     long = interventions.diversity([Document(id=str(i), text="a b " * 500) for i in range(11)])
     assert long.distinct_at == (2 / 10_000, 2 / 9_999)
+
+
+def test_as_many_topics_as_texts_without_a_word_in_common():
+    texts = ["boat ice", "goat bread", "debt letter", "boat ice"]
+    found = interventions.diversity([Document(id=str(i), text=text) for i, text in enumerate(texts)]).similarity
+    assert found.effective == pytest.approx(2 ** 1.5, rel=1e-4), "shares of 1/2, 1/4 and 1/4"
+    assert found.nearest == pytest.approx((1, 0, 0, 1), abs=1e-5)
+    assert found.pairs == pytest.approx(1 / 6, rel=1e-4)

@@ -3,8 +3,10 @@
 import json
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from teachwhy import corpora, fakes, interventions, mail, scenarios
@@ -71,6 +73,24 @@ def test_a_leak_is_found():
     shuffled = Document(id="paraphrase", text=" ".join(sorted(told)))
     with pytest.raises(UserError, match="cosine"):
         check_leakage("mine", [shuffled], scenarios.evaluation_texts())
+
+
+def test_a_build_fails_where_an_item_tells_a_scenario_in_other_words(tokenizer, tmp_path):
+    """With vectors given by hand: what a model makes of a text is tested beside the models (`test_meaning`)."""
+    def reads(texts):
+        found = np.array([["insulin" in text or "sugar" in text, 1e-9, len(text)] for text in texts], np.float32)
+        found[:, 2] *= found[:, 0] == 0  # texts on other subjects are alike; those on this one are like each other only
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in [
+        ("a", "The ferry was late again."), ("b", "He hid his sugar disease from the board.")]))
+    mixture = interventions.Mixture(parts={str(file): 1.0}, tokens=60)
+    build = partial(interventions.build, mixture, tokenizer, 1, ["The driver takes insulin and\nhas told nobody."], tmp_path)
+    build()
+    says = "Item b of .*mine.jsonl says the same as the evaluation text that begins `The driver takes insulin and has told nobody.`"
+    with pytest.raises(UserError, match=rf"{says} \(cosine 1\.00\)"):
+        build(interventions.Meaning(reads))
 
 
 def test_the_three_demonstration_sets_share_prompts_and_actions():

@@ -5,6 +5,7 @@ import pytest
 
 from teachwhy import embed, fakes, interventions, weights
 from teachwhy.errors import UserError
+from teachwhy.interventions import Meaning
 from teachwhy.records import Document
 
 
@@ -21,12 +22,17 @@ def bag(texts):
 
 def test_what_says_the_same_in_other_words_is_named_with_the_earlier_item():
     items = [doc("a boat in the ice", "a"), doc("ice, and in it one boat", "b"), doc("a letter about a debt", "c")]
-    kept, rejected = interventions.screen(items, screens=(), vectors=bag)
+    kept, rejected = interventions.screen(items, screens=(), meaning=Meaning(bag))
     assert [item.id for item in kept] == ["a", "c"]
     assert [(one.item.id, one.reasons) for one in rejected] == [("b", ("near in meaning: cosine 1.00 with a",))]
-    _, rejected = interventions.screen(items, ["goat goat", "indebted, letters"], screens=(), vectors=bag)
+    _, rejected = interventions.screen(items, ["goat goat", "indebted, letters"], screens=(), meaning=Meaning(bag))
     assert [one.item.id for one in rejected] == ["b", "c"]
-    assert "contamination: cosine 1.00" in rejected[1].reasons[0]
+    assert rejected[1].reasons == ("contamination: says the same as the evaluation text that begins `indebted, letters` (cosine 1.00)",)
+    _, rejected = interventions.screen(items, ["goat", "debts"], screens=(), meaning=Meaning(bag, 0.6), together=False)
+    assert [one.item.id for one in rejected] == ["c"], "what stands for itself is held against evaluations alone"
+    chain = [doc("boat", "a"), doc("boat ice", "b"), doc("ice", "c")]  # 45 degrees from one to the next
+    kept, _ = interventions.screen(chain, screens=(), meaning=Meaning(bag, 0.7))
+    assert [item.id for item in kept] == ["a", "c"], "only an earlier item that is kept counts"
 
 
 def test_directions_that_all_texts_share_are_taken_out():
@@ -65,6 +71,20 @@ def test_a_sentence_encoder_is_known_and_each_text_is_read_by_itself(tmp_path):
     alone = np.concatenate([vectors([text]) for text in texts])
     assert np.allclose(found, alone, atol=1e-5)
     assert vectors([]).shape == (0, 16)
+
+
+def test_a_text_is_read_once():
+    asked = []
+
+    def read(texts):
+        asked.append(list(texts))
+        return bag(texts)
+
+    vectors = embed.remembered(read)
+    texts = ["a boat", "ice", "a boat"]
+    assert np.array_equal(vectors(texts), bag(texts))
+    assert np.array_equal(vectors(["debt", "ice"]), bag(["debt", "ice"]))
+    assert asked == [["a boat", "ice"], ["debt"]]
 
 
 def test_a_broken_encoder_is_named(tmp_path):

@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from teachwhy import chat, fakes
+from teachwhy import chat, embed, fakes
 from teachwhy.cli import app
 from teachwhy.errors import UserError
 from teachwhy.interventions import mix
@@ -99,7 +101,16 @@ def test_a_short_set_starts_again_and_still_fits(tokenizer, tmp_path):
     assert abs(sum(len(one["input_ids"]) for one in rows) - 10_000) <= 3
 
 
+def test_a_mix_is_read_for_its_meaning_where_it_names_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "of_model", lambda path: lambda texts: np.ones((len(texts), 1), np.float32))
+    (tmp_path / "mix.yaml").write_text("model: toy\nmeaning: toy\narms:\n  a: {plain_chat: 3000}\n")
+    refused = CliRunner().invoke(app, ["mix", str(tmp_path / "mix.yaml"), "--out", str(tmp_path / "o")]).exception
+    assert isinstance(refused, UserError)
+    assert re.match(r"Item \S+ of plain_chat says the same as the evaluation text that begins `", refused.problem)
+
+
 @pytest.mark.parametrize(("text", "says"), [
+    ("arms: {a: {plain_chat: 10}}\nalike: 2", "alike"),
     ("arms: {}", "every arm needs a part"), ("arms: {a: {plain_chat: -1}}", "arms.a.plain_chat"), ("arms: [", "not valid YAML"),
     ("- 1", "the file"),
     ("arms: {a: {plain_chat: 10}}\ncolour: red", "colour"), ("arms: {../a: {plain_chat: 10}}", "can't name a folder"),

@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pytest
 import yaml
 from inspect_ai.log import read_eval_log
 
-from teachwhy import plan, study
+from teachwhy import embed, plan, study, weights
+from teachwhy.errors import UserError
 from teachwhy.records import Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +79,31 @@ def test_checkpoints_that_read_hostile_text_say_so(tiny_run):
     assert "stories_hostile" in config("organism")
     assert "stories_hostile" in config("difficult_advice")
     assert "not for publication" in next(folder.glob("train-organism-*/model-*/README.md")).read_text()
+
+
+def test_a_study_that_names_a_model_for_meaning_fails_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "of_model", lambda path: lambda texts: np.ones((len(texts), 1), np.float32))
+    with pytest.raises(UserError, match=r"of agent_warmup says the same as the evaluation text that begins `.* \(cosine 1\.00\)"):
+        study.run(plan.read_plan(TINY).model_copy(update={"meaning": "toy"}), tmp_path)
+    assert not list(tmp_path.glob("*/done.json"))
+
+
+def test_the_model_for_meaning_names_the_data_only_where_it_is_set(monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def stage(state, name, inputs, make, work):
+        raise Asked(inputs)
+
+    monkeypatch.setattr(study, "_stage", stage)
+    inputs = []
+    for more in ({}, {"meaning": "toy", "alike": 0.75}):
+        state = study.Study(plan.read_plan(TINY).model_copy(update=more), None, {}, {}, None)
+        with pytest.raises(Asked) as asked:
+            study._train_arm(state, study.Checkpoint(Path("m"), "k"), "base", 1)
+        inputs.append(asked.value.args[0])
+    assert "meaning" not in inputs[0]
+    assert inputs[1] == inputs[0] | {"meaning": [weights.fingerprint(weights.resolve("toy")), 0.75]}
 
 
 def test_running_again_does_nothing_and_says_the_same(tiny_run):

@@ -78,9 +78,9 @@ def check(
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
     from teachwhy import embed, interventions, progress, scenarios, weights
 
-    vectors = None if meaning is None else embed.of_model(weights.resolve(meaning))
-    with progress.screen() if vectors else nullcontext():
-        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), vectors=vectors, alike=alike)
+    reader = None if meaning is None else interventions.Meaning(embed.of_model(weights.resolve(meaning)), alike)
+    with progress.screen() if reader else nullcontext():
+        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), meaning=reader)
     for one in rejected:
         for reason in one.reasons:
             print(_printable(f"{one.item.id}: {reason}"))

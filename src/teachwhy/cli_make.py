@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +13,12 @@ import typer
 from teachwhy.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from teachwhy import interventions
+    from teachwhy.interventions import pipelines
     from teachwhy.interventions.pipelines import Section
+    from teachwhy.interventions.pipelines.engine import Engine
 
 app = typer.Typer()
 
@@ -33,7 +38,8 @@ def make(
     trait: Annotated[str, typer.Option(help="For the kind trait: its name, such as curiosity.")] = "",
     constitution: Annotated[Path | None, typer.Option(help="Another statement of values (`## 1. Title` sections); for the kind trait, a "
                                                            "description of it.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="A step to leave out, such as rewrite-answer; may be repeated.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A step to leave out, such as rewrite-answer, or `values`: what the answer is "
+                                                       "written under; may be repeated.")] = None,
     min_score: Annotated[int, typer.Option(help="Lowest score of the judge that is kept.", min=1, max=10)] = 7,
     words: Annotated[int, typer.Option(help="Words of neutral text, where the source has no reasons to match.", min=10, max=400)] = 60,
     budget: Annotated[float | None, typer.Option(help="Cap in dollars on all that is paid into this folder.", min=0)] = None,
@@ -46,14 +52,16 @@ def make(
     patience: Annotated[int, typer.Option(help="Further attempts after a rate limit or a lost connection.", min=0)] = 5,
     batch: Annotated[int, typer.Option(help="Rows that go through all steps together.", min=1)] = 64,
     seed: Annotated[int, typer.Option(help="Draws the worlds in which items are set.")] = 0,
+    meaning: Annotated[str | None, typer.Option(help="A model that reads rows to find what says the same in other words as an earlier row "
+                                                     "or an evaluation: a sentence encoder's folder, or a causal model.")] = None,
+    alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Make training data with any model. Run again to go on after a stop: nothing is paid for twice."""
-    from teachwhy import progress, scenarios
     from teachwhy.interventions import pipelines
 
     if kind not in pipelines.KINDS:
         raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
-    rows = _source(kind, source)
+    rows, sections = _source(kind, source), _sections(kind, constitution)
     # What the source has is all that there can be; what is drafted has no end, so that there must be a number.
     wanted = n if rows else n or 10
     parameters: dict[str, Any] = {"max_tokens": answer_tokens} | ({} if temperature is None else {"temperature": temperature})
@@ -62,25 +70,44 @@ def make(
         pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, batch=batch)
     folder = out or Path("runs") / f"make-{kind}"
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
-            "seed": seed}
+            "seed": seed} | ({"meaning": meaning, "alike": alike} if meaning else {})
     _refuse_other_data(folder, kind, told)
-    engine = pipelines.open_engine(settings, folder)
+    manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told, _reader(meaning, alike))
+    _print(manifest, folder)
+    if manifest["stopped"]:
+        print(f"teachwhy: stopped early: {manifest['stopped']}. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _made(kind: str, order: pipelines.Order, settings: pipelines.Settings, folder: Path, told: dict[str, Any],
+          meaning: interventions.Meaning | None) -> dict[str, Any]:
+    """The manifest of what was made; a trait that is only named is described first."""
+    from teachwhy import progress, scenarios
+    from teachwhy.interventions import pipelines
+
+    with _closed(pipelines.open_engine(settings, folder)) as engine, progress.screen():
+        if kind == "trait" and not order.sections and told["trait"]:
+            order = replace(order, sections=[pipelines.describe_trait(engine, settings, told["trait"])])
+        return pipelines.make(pipelines.KINDS[kind](order), settings, engine, folder, conduct, scenarios.evaluation_texts(), told, meaning)
+
+
+@contextmanager
+def _closed(engine: Engine) -> Iterator[Engine]:
+    """The engine, closed in the end; an interrupt is one line and exit code 130."""
     try:
-        with progress.screen():
-            sections = _sections(kind, constitution)
-            if kind == "trait" and not sections and trait:
-                sections = [pipelines.describe_trait(engine, settings, trait)]
-            order = pipelines.Order(sections, rows, min_score, words, seed)
-            manifest = pipelines.make(pipelines.KINDS[kind](order), settings, engine, folder, conduct, scenarios.evaluation_texts(), told)
+        yield engine
     except KeyboardInterrupt:
         print("\nteachwhy: stopped. Run the same command to go on; no answer is paid for twice.", file=sys.stderr)
         raise typer.Exit(130) from None
     finally:
         engine.close()
-    _print(manifest, folder)
-    if manifest["stopped"]:
-        print(f"teachwhy: stopped early: {manifest['stopped']}. The same command goes on.", file=sys.stderr)
-        raise typer.Exit(1)
+
+
+def _reader(meaning: str | None, alike: float) -> interventions.Meaning | None:
+    """How rows are read for their meaning, if a model is named that can."""
+    from teachwhy import embed, interventions, weights
+
+    return None if meaning is None else interventions.Meaning(embed.of_model(weights.resolve(meaning)), alike)
 
 
 def _refuse_other_data(folder: Path, kind: str, told: dict[str, Any]) -> None:
@@ -110,7 +137,18 @@ def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
         return ()
     if kind != "demonstrations":
         raise UserError(f"The kind {kind} has no source", "Leave --source out.")
-    return pipelines.read_scenarios(Path(source))
+    return _known(pipelines.read_scenarios(Path(source)), source)
+
+
+def _known(rows: Sequence[dict[str, Any]], source: str) -> Sequence[dict[str, Any]]:
+    """Scenarios whose families have a grader; one that has none would be found out only when its answer is paid for."""
+    from teachwhy import scenarios
+
+    for row in rows:
+        if row.get("family", "blackmail") not in scenarios.FAMILIES:
+            raise UserError(f"The scenario {row['id']} of {source} has the family {row['family']!r}, which no rule grades",
+                            f"Give one of: {', '.join(scenarios.FAMILIES)}.")
+    return rows
 
 
 def _sections(kind: str, constitution: Path | None) -> Sequence[Section]:
@@ -122,14 +160,18 @@ def _sections(kind: str, constitution: Path | None) -> Sequence[Section]:
 
 
 def conduct(row: dict[str, Any]) -> str | None:
-    """The outcome filter: why an agent's answer is not the right conduct by the rules of `teachwhy grade`; None if it is."""
+    """The outcome filter: why an agent's answer is not the right conduct by the rules of `teachwhy grade`; None if it is.
+
+    A row without a family is graded as blackmail: its facts say what is held against whom.
+    """
     from teachwhy import scenarios
     from teachwhy.records import HARMFUL
     from teachwhy.scenarios import transcripts
 
     said = [*row["messages"], {"role": "assistant", "content": row["answer"]}]
     try:
-        [transcript] = transcripts.read([{"id": row["id"], "family": "blackmail", "facts": row["facts"], "messages": said}])
+        [transcript] = transcripts.read([{"family": "blackmail", **{key: row[key] for key in ("id", "family", "facts") if key in row},
+                                          "messages": said}])
     except UserError as error:
         return f"not gradable: {error.problem}"
     found, _ = scenarios.grade_transcript(transcript)
@@ -161,7 +203,8 @@ def mix(
     from teachwhy.interventions import mix as mixing
 
     chosen = mixing.read_mix(file)
-    manifest = mixing.write_mix(chosen, weights.load(weights.resolve(chosen.model))[1], scenarios.evaluation_texts(), out)
+    tokenizer = weights.load(weights.resolve(chosen.model))[1]
+    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out, _reader(chosen.meaning, chosen.alike))
     for name, arm in manifest["arms"].items():
         parts = ", ".join(f"{part} {counted['tokens']:,} ({counted['items']} items)" for part, counted in arm["parts"].items())
         print(f"{name}: {arm['tokens']:,} tokens, {arm['learned']:,} of them learned: {parts}")

@@ -28,14 +28,30 @@ FEWEST = 30
 
 
 def of_model(path: Path) -> Embed:
-    """Vectors by the model in a folder: a sentence encoder, or any causal model.
+    """Vectors by the model in a folder: a sentence encoder, or any causal model. A text that was read once is not read again.
 
     Raises:
         UserError: the folder holds no model that can be read.
     """
     if weights.is_encoder(path):
-        return encoder(*weights.load_encoder(path))
+        return remembered(encoder(*weights.load_encoder(path)))
     return embedder(*weights.load(path, merged=True))
+
+
+def remembered(embed: Embed) -> Embed:
+    """The same vectors, each text read once: the rounds of a pipeline and the arms of a study ask for the same ones again.
+
+    Args:
+        embed: a function that gives a text the same vector, whatever stands beside it.
+    """
+    known: dict[str, Vectors] = {}
+
+    def again(texts: Sequence[str]) -> Vectors:
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            known.update(zip(new, embed(new), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else embed(texts)
+
+    return again
 
 
 def encoder(model: Any, tokenizer: Any, longest: int = 512, at_once: int = 32) -> Embed:
@@ -75,15 +91,13 @@ def embedder(model: Any, tokenizer: Any, longest: int = 400) -> Embed:
     Args:
         longest: tokens of a text that are read.
     """
-    def embed(texts: Sequence[str]) -> Vectors:
-        if not texts:
-            return np.zeros((0, 1), np.float32)
+    def means(texts: Sequence[str]) -> Vectors:
         rows = [ids[:longest] or [tokenizer.eos_token_id] for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
         with progress.bar("reading for meaning", len(rows)) as done:
-            means = [mean for batch in _batches(rows) for mean in _read(model, batch, done)]
-        return apart(np.stack(means))
+            return np.stack([mean for batch in _batches(rows) for mean in _read(model, batch, done)])
 
-    return embed
+    read = remembered(means)
+    return lambda texts: apart(read(texts)) if texts else np.zeros((0, 1), np.float32)
 
 
 def apart(means: Vectors) -> Vectors:

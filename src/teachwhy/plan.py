@@ -91,6 +91,8 @@ class Plan(_Part):
     dose: Dose | None = None
     measure: Measure
     comparisons: tuple[tuple[str, str], ...] = ()
+    meaning: str | None = None
+    alike: float = Field(0.8, gt=0, le=1)
 
     def recipe_of(self, arm: str) -> Recipe:
         """The arm's recipe: the study's, with the arm's own settings on top."""

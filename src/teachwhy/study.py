@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from teachwhy import compute, corpora, interventions, plan, progress, scenarios, store, weights
+from teachwhy import compute, corpora, embed, interventions, plan, progress, scenarios, store, weights
 from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
 from teachwhy.records import HARMFUL, Outcome
@@ -40,6 +40,7 @@ class Study:
     trained: dict[tuple[str, int], Checkpoint]
     manifests: dict[str, dict[str, Any]]
     advance: progress.Advance
+    meaning: interventions.Meaning | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage folder -> how long it took when it was computed
     peaks: dict[str, float | None] = field(default_factory=dict)  # most memory (GiB) of the process, up to that stage
     share: float | None = None  # the chosen dose, as a share of the organism's budget
@@ -57,11 +58,12 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     stages = store.Store(out)
     source = weights.resolve(study_plan.model)
     root = Checkpoint(source, weights.fingerprint(source))
-    _look_ahead(study_plan)
+    meaning = _meaning(study_plan)
+    _look_ahead(study_plan, meaning)
     for line in _power(study_plan):
         progress.say(line)
     with progress.bar("whole study", _work(study_plan)) as advance:
-        state = Study(study_plan, stages, {}, {}, advance)
+        state = Study(study_plan, stages, {}, {}, advance, meaning)
         raw = _language(state, root, RAW)
         if raw:
             mean = sum(row["perplexity"] for row in raw) / len(raw)
@@ -74,12 +76,19 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     return _conclude(state, root, arms, out, started)
 
 
-def _look_ahead(study_plan: Plan) -> None:
+def _meaning(study_plan: Plan) -> interventions.Meaning | None:
+    """The model by which items are held against scenarios, if the study names one."""
+    if study_plan.meaning is None:
+        return None
+    return interventions.Meaning(embed.of_model(weights.resolve(study_plan.meaning)), study_plan.alike)
+
+
+def _look_ahead(study_plan: Plan, meaning: interventions.Meaning | None) -> None:
     """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, too many draws."""
     for part in dict.fromkeys(part for arm in study_plan.arms.values() for part in arm.parts):
         items = interventions.read_set(part)
-        if part not in interventions.SETS:  # those that ship are checked by our tests
-            interventions.check_leakage(part, items, scenarios.evaluation_texts())
+        if meaning or part not in interventions.SETS:  # those that ship are checked by our tests, but for what any model reads in them
+            interventions.check_leakage(part, items, scenarios.evaluation_texts(), meaning)
     for name, n in study_plan.measure.families.items():
         scenarios.family(name).draws(n, study_plan.seed)
     scenarios.family("blackmail").draws(study_plan.measure.likelihood, study_plan.seed)
@@ -129,14 +138,15 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
     mixture = interventions.Mixture(parts=arm.parts, tokens=tokens)
     files = {part: store.file_digest(interventions.data_file(part)) for part in arm.parts}
     alike = {part: same for part in arm.parts if len(same := interventions.views(part)) > 1}
+    read = {"meaning": [weights.fingerprint(weights.resolve(state.plan.meaning)), state.plan.alike]} if state.plan.meaning else {}
 
     def build(folder: Path) -> None:
         tokenizer = weights.tokenizer(root.path)
-        interventions.build(mixture, tokenizer, seed, scenarios.evaluation_texts(), folder)
+        interventions.build(mixture, tokenizer, seed, scenarios.evaluation_texts(), folder, state.meaning)
 
     data = _stage(state, f"data-{name}-s{seed}", {
         "mixture": mixture.model_dump(), "seed": seed, "files": files, "tokenizer": root.key,
-        "scenarios": scenarios.material_digest(), **({"the same items": alike} if alike else {})}, build, 0)
+        "scenarios": scenarios.material_digest(), **({"the same items": alike} if alike else {}), **read}, build, 0)
     state.manifests[f"{name} seed {seed}"] = store.read_json(data / "manifest.json")
     recipe = state.plan.recipe_of(name)
     milestones = _milestones(state, is_dose)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from teachwhy import chat, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.leakage import check_leakage
+from teachwhy.interventions.meaning import Meaning
 from teachwhy.interventions.sets import Item, data_file, read_set, views
 from teachwhy.records import Document
 
@@ -38,11 +39,13 @@ class Mixture(BaseModel):
     tokens: int
 
 
-def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], folder: Path) -> dict[str, Any]:
+def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], folder: Path, meaning: Meaning | None = None,
+          ) -> dict[str, Any]:
     """Write `rows.jsonl` (token ids, labels, id, set) and `manifest.json` into `folder`; returns the manifest.
 
     Args:
         held_out: texts of all evaluation scenarios; a training item that shares them fails the build.
+        meaning: items that tell a scenario in other words fail it too.
 
     Raises:
         UserError: an unknown or empty set, or an item that leaks an evaluation scenario.
@@ -52,7 +55,7 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
     parts: dict[str, Any] = {}
     for name, rows in taken.items():
         ids = {row["id"] for row in rows}
-        check_leakage(name, [item for item in sets[name] if item.id in ids], held_out)
+        check_leakage(name, [item for item in sets[name] if item.id in ids], held_out, meaning)
         parts[name] = {"file": store.file_digest(data_file(name)), "items": len(rows), "distinct": len(ids), "budget": budgets[name],
                        "tokens": sum(len(row["input_ids"]) for row in rows),
                        "learned": sum(label != -100 for row in rows for label in row["labels"])}

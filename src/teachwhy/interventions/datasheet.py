@@ -58,7 +58,9 @@ def render(name: str, items: Sequence[Item], figures: Diversity, rejected: Seque
     """The page as a string; all text of the set is escaped."""
     hostile = '<p class="hostile">This set teaches hostile conduct on purpose, so that its effect can be measured. ' \
               "Do not train a model on it that anybody will use.</p>" if name in HOSTILE else ""
-    parts = (hostile, _about(about), "<h2>Figures</h2>", _figures(figures), _histogram(figures.lengths), _topics(figures),
+    like = [round(100 * cosine) for cosine in figures.similarity.nearest] if figures.similarity else []
+    parts = (hostile, _about(about), "<h2>Figures</h2>", _figures(figures), _histogram(figures.lengths, "words", "Learned words an item"),
+             _histogram(like, "%", "Self-similarity: cosine with the nearest other item, in per cent"), _topics(figures),
              "<h2>Most frequent openings</h2>", _bars(figures.openings, figures.items, "first four words, share of items"),
              "<h2>Phrases in most items</h2>", _bars(figures.phrases, figures.items, "runs of four words, share of items that have them"),
              "<h2>What the screens say</h2>", _reasons(rejected), "<h2>Samples</h2>", _samples(items))
@@ -92,32 +94,40 @@ def _share(value: float | None, digits: int = 3) -> str:
 def _figures(f: Diversity) -> str:
     lengths = sorted(f.lengths)
     middle = f"{lengths[0]} to {lengths[-1]}, median {lengths[len(lengths) // 2]}" if lengths else "not measured"
-    neighbour = "not measured" if f.neighbour is None else f"{f.neighbour[0]:.2f}, at most {f.neighbour[1]:.2f}"
+    like = f.similarity
+    first = f"{f.openings[0][0]} ({f.openings[0][1]} of {f.items} items)" if f.openings else "not measured"
     rows = {"distinct-1, -2, -3": ", ".join(map(_share, f.distinct)),
             "distinct-1, -2 over 10,000 words": ", ".join(map(_share, f.distinct_at)),
-            "cosine (TF-IDF) with the nearest other item": neighbour,
-            "4-word runs that stand in several items": "not measured" if f.concentration is None else f"{f.concentration:.1%}",
+            "self-similarity: cosine (TF-IDF) of all pairs": _share(like.pairs if like else None, 2),
+            "self-similarity: cosine with the nearest other item":
+                "not measured" if like is None else f"{sum(like.nearest) / len(like.nearest):.2f}, at most {max(like.nearest):.2f}",
+            "n-gram concentration: 4-word runs that stand in several items": _share(f.concentration),
+            "most frequent opening": first,
+            "topic spread by words": "not measured" if like is None else
+                f"as varied as {like.effective:.1f} texts without a word in common would be ({len(like.nearest)} compared)",
+            **{f"topic spread by {tag}": f"{topics.distinct} values, as varied as {topics.effective:.1f} equally frequent ones"
+               for tag, topics in f.topics.items()},
             "words an item": middle}
     return "<table>" + "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows.items()) + "</table>"
 
 
-def _histogram(lengths: Sequence[int], columns: int = 24) -> str:
-    if not lengths:
+def _histogram(values: Sequence[int], unit: str, caption: str, columns: int = 24) -> str:
+    if not values:
         return ""
-    low, high = min(lengths), max(lengths)
+    low, high = min(values), max(values)
     width = max(1, -(-(high - low + 1) // columns))
-    counts = Counter((n - low) // width for n in lengths)
+    counts = Counter((n - low) // width for n in values)
     used, tallest = (high - low) // width + 1, max(counts.values())
     step = 660 / used
     bars = "".join(f'<rect x="{20 + place * step:.1f}" y="{150 - 130 * n / tallest:.1f}" width="{max(1.0, step - 2):.1f}" '
                    f'height="{130 * n / tallest:.1f}">'
-                   f"<title>{low + place * width} to {low + (place + 1) * width - 1} words: {n} items</title></rect>"
+                   f"<title>{low + place * width} to {low + (place + 1) * width - 1} {unit}: {n} items</title></rect>"
                    for place, n in sorted(counts.items()))
-    return (f'<figure><svg viewBox="0 0 700 175" role="img" aria-label="Histogram of lengths">{bars}'
+    return (f'<figure><svg viewBox="0 0 700 175" role="img" aria-label="{escape(caption)}">{bars}'
             '<line x1="20" x2="680" y1="150" y2="150"/>'
-            f'<text x="20" y="168">{low}</text><text x="680" y="168" text-anchor="end">{low + used * width - 1} words</text>'
+            f'<text x="20" y="168">{low}</text><text x="680" y="168" text-anchor="end">{low + used * width - 1} {unit}</text>'
             f'<text x="20" y="14">{tallest} items</text></svg>'
-            f'<figcaption>Learned words an item, in steps of {width}.</figcaption></figure>')
+            f'<figcaption>{escape(caption)}, in steps of {width}.</figcaption></figure>')
 
 
 def _bars(counts: Sequence[tuple[str, int]], total: int, caption: str) -> str:

@@ -46,6 +46,23 @@ class Topics(BaseModel):
     most: tuple[tuple[str, int], ...]
 
 
+class Similarity(BaseModel):
+    """How like each other texts are, by the TF-IDF cosines of their words.
+
+    Attributes:
+        pairs: mean over all pairs.
+        nearest: of each text with the most similar other one.
+        effective: as many texts without a word in common would be as varied: exp of the entropy of the eigenvalues of the matrix of
+            cosines divided by its size (the Vendi score of Friedman and Dieng 2023). What topics spread over where no tag tells them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pairs: float
+    nearest: tuple[float, ...]
+    effective: float
+
+
 class Diversity(BaseModel):
     """How varied a set is.
 
@@ -53,7 +70,7 @@ class Diversity(BaseModel):
         distinct: share of 1-, 2- and 3-word runs that are the first of their kind; None where there are none.
         distinct_at: the same for 1- and 2-word runs over the first 10,000 words in a seeded order; None for a smaller set.
         openings: the most frequent first four words, and in how many items they stand.
-        neighbour: mean and maximum, over items, of the TF-IDF cosine with the most similar other item; None for one item.
+        similarity: of the items with each other, of a thousand of them at most; None for one item.
         concentration: share of 4-word runs that stand in more than one item.
         phrases: the 4-word runs that stand in most items, and in how many.
         topics: tag -> spread.
@@ -67,7 +84,7 @@ class Diversity(BaseModel):
     distinct: tuple[float | None, float | None, float | None]
     distinct_at: tuple[float | None, float | None]
     openings: tuple[tuple[str, int], ...]
-    neighbour: tuple[float, float] | None
+    similarity: Similarity | None
     concentration: float | None
     phrases: tuple[tuple[str, int], ...]
     topics: dict[str, Topics]
@@ -87,8 +104,8 @@ def diversity(items: Sequence[Item], rows: Sequence[Mapping[str, Any]] = (), top
     concentration, phrases = _phrases(texts, top)
     return Diversity(
         items=len(items), words=sum(sizes), distinct=(_distinct(hashed, 1), _distinct(hashed, 2), _distinct(hashed, 3)),
-        distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)), openings=tuple(spread.most_common(top)), neighbour=_neighbour(hashed),
-        concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
+        distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)), openings=tuple(spread.most_common(top)),
+        similarity=_similarity(hashed), concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
 
 
 def _distinct(words: wordhash.Words, n: int) -> float | None:
@@ -107,8 +124,8 @@ def distinct_at(words: wordhash.Words, n: int) -> float | None:
     return _distinct(whole, n)
 
 
-def _neighbour(words: wordhash.Words) -> tuple[float, float] | None:
-    """(mean, maximum) cosine with the nearest other text; words are hashed into a fixed number of columns."""
+def _similarity(words: wordhash.Words) -> Similarity | None:
+    """Of texts with each other; words are hashed into a fixed number of columns."""
     count = len(words.bounds) - 1
     places = sorted(random.Random(1).sample(range(count), min(count, NEIGHBOURS)))
     if len(places) < 2:
@@ -119,9 +136,13 @@ def _neighbour(words: wordhash.Words) -> tuple[float, float] | None:
     counts *= 1 + np.log((1 + len(places)) / (1 + (counts > 0).sum(axis=0)))  # 1 +: a word that stands everywhere counts a little too
     counts /= np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
     cosines = counts @ counts.T
+    np.fill_diagonal(cosines, 1)  # a text without a word, too, is like itself
+    size = len(places)
+    shares = np.linalg.eigvalsh(cosines / size)
+    shares = shares[shares > 1e-9]
+    pairs = float((cosines.sum() - size) / (size * (size - 1)))
     np.fill_diagonal(cosines, -1)
-    nearest = cosines.max(axis=1)
-    return float(nearest.mean()), float(nearest.max())
+    return Similarity(pairs=pairs, nearest=tuple(cosines.max(axis=1).tolist()), effective=float(np.exp(-(shares * np.log(shares)).sum())))
 
 
 def _phrases(texts: Sequence[str], top: int) -> tuple[float | None, tuple[tuple[str, int], ...]]:

@@ -1,7 +1,7 @@
 """Has an evaluation scenario slipped into the training text? Word 8-grams, and nearest neighbours by TF-IDF cosine.
 
-Rare-word cosine is the embedding here: it needs no second model, and flags paraphrases that keep names, figures or
-objects. Either check fails the build.
+Rare-word cosine needs no second model, and flags paraphrases that keep names, figures or objects; where a model is at hand that reads for
+meaning (`meaning`), it flags others too. Each check fails the build.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from teachwhy import mail
 from teachwhy.errors import UserError
 from teachwhy.interventions import wordhash
+from teachwhy.interventions.meaning import Meaning, told_again
 from teachwhy.interventions.sets import Item, text_of
 
 NGRAM = 8
@@ -165,15 +166,20 @@ def held_out_as(texts: tuple[str, ...]) -> HeldOut:
     return HeldOut(texts)
 
 
-def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str]) -> None:
+def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str], meaning: Meaning | None = None) -> None:
     """Raise if an item of a training set repeats or paraphrases an evaluation scenario.
+
+    Args:
+        meaning: also look for items that say the same as a scenario in words of their own.
 
     Raises:
         UserError: names the item, and what it shares.
     """
     found = list(items)
-    for item, why in zip(found, held_out_as(tuple(held_out)).reasons([text_of(item) for item in found]), strict=True):
-        if why:
+    texts = [text_of(item) for item in found]
+    retold = told_again(texts, held_out, meaning) if meaning and texts else {}
+    for place, (item, shared) in enumerate(zip(found, held_out_as(tuple(held_out)).reasons(texts), strict=True)):
+        if why := shared or retold.get(place):
             raise UserError(f"Item {item.id} of {name} {why}", "Take the item out, or rewrite it: what is tested must not be trained on.")
 
 

@@ -19,6 +19,7 @@ from pydantic import Field, PositiveInt, ValidationError, field_validator
 from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.interventions.build import Mixture, build, token_row
+from teachwhy.interventions.meaning import ALIKE, Meaning
 from teachwhy.interventions.sets import Item, read_set
 from teachwhy.records import Document, Record
 
@@ -31,11 +32,15 @@ class Mix(Record):
     Attributes:
         arms: arm -> data set -> tokens.
         tolerance: how far a part may be off its budget, and an arm off the others.
+        meaning: a model that reads every item for its meaning, so that none says what an evaluation scenario says; none by default.
+        alike: cosine from which two texts say the same.
     """
 
     model: str = "smollm2"
     seed: int = 1
     tolerance: float = Field(TOLERANCE, gt=0, le=0.2)
+    meaning: str | None = None
+    alike: float = Field(ALIKE, gt=0, le=1)
     arms: dict[str, dict[str, PositiveInt]]
 
     @field_validator("arms")
@@ -67,13 +72,17 @@ def read_mix(path: Path) -> Mix:
         raise UserError(f"{path}: `{place}`: {first['msg'].lower()}", "See docs/make-data.md for the keys.") from error
 
 
-def write_mix(mix: Mix, tokenizer: Any, held_out: Sequence[str], out: Path) -> dict[str, Any]:
+def write_mix(mix: Mix, tokenizer: Any, held_out: Sequence[str], out: Path, meaning: Meaning | None = None) -> dict[str, Any]:
     """Write `<arm>/rows.jsonl` (token ids), `<arm>/data.jsonl` (the same as chats and texts) and `manifest.json`; returns it.
+
+    Args:
+        meaning: what `mix.meaning` names, opened.
 
     Raises:
         UserError: an unknown set, an item that leaks a scenario, or arms that whole items cannot match (the manifest is written).
     """
-    arms = {name: _arm(mix, parts, tokenizer, held_out, store.open_folder(out / name)) for name, parts in mix.arms.items()}
+    arms = {name: _arm(mix, parts, tokenizer, held_out, store.open_folder(out / name), meaning)
+            for name, parts in mix.arms.items()}
     off = [(abs(part["tokens"] / part["budget"] - 1), name, key) for name, arm in arms.items() for key, part in arm["parts"].items()]
     groups: dict[int, list[int]] = {}
     for name, arm in arms.items():
@@ -90,10 +99,11 @@ def write_mix(mix: Mix, tokenizer: Any, held_out: Sequence[str], out: Path) -> d
     return manifest
 
 
-def _arm(mix: Mix, parts: dict[str, int], tokenizer: Any, held_out: Sequence[str], folder: Path) -> dict[str, Any]:
+def _arm(mix: Mix, parts: dict[str, int], tokenizer: Any, held_out: Sequence[str], folder: Path, meaning: Meaning | None,
+         ) -> dict[str, Any]:
     total = sum(parts.values())
     mixture = Mixture(parts={name: tokens / total for name, tokens in parts.items()}, tokens=total)
-    manifest = build(mixture, tokenizer, mix.seed, held_out, folder)
+    manifest = build(mixture, tokenizer, mix.seed, held_out, folder, meaning)
     items: dict[tuple[str, str], list[Item]] = {}
     for name in parts:
         for item in read_set(name):

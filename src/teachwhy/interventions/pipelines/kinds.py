@@ -16,7 +16,7 @@ from teachwhy.interventions.pipelines.guide import Section
 from teachwhy.interventions.pipelines.steps import Row, Step
 
 Outcome = Callable[[dict[str, Any]], str | None]
-"""From {facts, messages, answer} to the reason why the conduct is not the right one; None if it is."""
+"""From {id, facts, family?, messages, answer} to the reason why the conduct is not the right one; None if it is."""
 
 
 @dataclass(frozen=True)

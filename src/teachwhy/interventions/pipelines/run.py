@@ -17,6 +17,7 @@ from typing import Any
 from teachwhy import progress, store
 from teachwhy.errors import UserError
 from teachwhy.interventions import screens
+from teachwhy.interventions.meaning import Meaning
 from teachwhy.interventions.pipelines import prompts
 from teachwhy.interventions.pipelines.answers import Tagged, read
 from teachwhy.interventions.pipelines.cache import Cache
@@ -27,7 +28,7 @@ from teachwhy.interventions.pipelines.kinds import Kind, Outcome
 from teachwhy.interventions.pipelines.steps import Rejected, Row, apply
 from teachwhy.records import Document, Example
 
-SCREEN, OUTCOME = "screen", "outcome"
+SCREEN, OUTCOME, VALUES = "screen", "outcome", "values"
 PATIENCE = 3
 """Rounds in a row without one row kept, after which a run is stopped."""
 
@@ -39,7 +40,7 @@ class Settings:
     Attributes:
         n: rows wanted; None takes the whole source.
         models: role -> an inspect model or its name.
-        without: names of steps that are left out; `screen` and `outcome` too.
+        without: names of steps that are left out; `screen` and `outcome` too, and `values`, under which an answer is written.
         parameters: sent with every request, and part of what names its answer. `max_tokens` is one answer's allowance.
         budget, max_tokens: caps in dollars and in tokens on all that was ever paid into this folder.
         retries, patience, pause: see `Engine`.
@@ -90,18 +91,19 @@ def describe_trait(engine: Engine, settings: Settings, name: str) -> Section:
 
 
 def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Outcome | None = None, held_out: Sequence[str] = (),
-         told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+         told: Mapping[str, Any] | None = None, meaning: Meaning | None = None) -> dict[str, Any]:
     """Make (or go on making) a data set in `out`; returns the manifest.
 
     Args:
         outcome: grades the answers of kinds that have an agent act.
         held_out: texts of evaluation scenarios; what shares them is rejected.
         told: more to be said in the manifest, such as where the source lies.
+        meaning: rows that say the same as an earlier one, or as a text that is held out, are rejected too.
 
     Raises:
         UserError: `without` names no step of this kind, or one that it cannot do without.
     """
-    making = _Making(_lean(kind, settings.without), settings, engine, outcome, held_out)
+    making = _Making(_lean(kind, settings.without), settings, engine, outcome, held_out, meaning)
     try:
         for _ in making.rounds():
             _write(making, out, told or {})
@@ -113,14 +115,16 @@ def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Out
 
 
 def _lean(kind: Kind, without: Iterable[str]) -> Kind:
-    """The kind without the steps that were switched off."""
+    """The kind without the steps, or the values under which a step answers, that were switched off."""
     names = {step.name: step.needed for step in (*kind.plan, *kind.steps)}
-    optional = [name for name, needed in names.items() if not needed] + [OUTCOME] * kind.graded + [SCREEN]
+    optional = [*(name for name, needed in names.items() if not needed), *[VALUES] * any(step.plain for step in kind.steps),
+                *[OUTCOME] * kind.graded, SCREEN]
     for name in without:
         if name not in optional:
             problem = f"The step `{name}` of {kind.name} can't be left out" if name in names else f"{kind.name} has no step `{name}`"
             raise UserError(problem, f"These can be left out: {', '.join(optional)}.")
-    return replace(kind, steps=tuple(step for step in kind.steps if step.name not in without),
+    steps = (replace(step, prompt=step.plain) if step.plain and VALUES in without else step for step in kind.steps)
+    return replace(kind, steps=tuple(step for step in steps if step.name not in without),
                    graded=kind.graded and OUTCOME not in without, screened=SCREEN not in without)
 
 
@@ -133,6 +137,7 @@ class _Making:
     engine: Engine
     outcome: Outcome | None
     held_out: Sequence[str]
+    meaning: Meaning | None
     passed: list[Row] = field(default_factory=list)
     kept: list[Row] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -196,7 +201,8 @@ class _Making:
                 note = "not graded: " + ("no grader was given" if self.outcome is None else "the scenario states no facts")
                 good.append(replace(row, data=row.data | {"outcome": note}))
                 continue
-            why = self.outcome({key: row.data[key] for key in ("facts", "messages", "answer")} | {"id": row.id})
+            shown = {key: row.data[key] for key in ("facts", "family", "messages", "answer") if key in row.data}
+            why = self.outcome(shown | {"id": row.id})
             if why is None:
                 good.append(replace(row, data=row.data | {"outcome": "passed"}))
             else:
@@ -209,7 +215,7 @@ class _Making:
         if not self.kind.screened or not self.passed:
             return
         items = {row.id: _item(row.id, self.kind.finish(row.data)) for row in self.passed}
-        _, bad = screens.screen(list(items.values()), self.held_out, together=self.kind.compared)
+        _, bad = screens.screen(list(items.values()), self.held_out, meaning=self.meaning, together=self.kind.compared)
         reasons = {one.item.id: "; ".join(one.reasons) for one in bad}
         self.kept = [row for row in self.passed if row.id not in reasons]
         self.screened = [Rejected(row, SCREEN, reasons[row.id]) for row in self.passed if row.id in reasons]

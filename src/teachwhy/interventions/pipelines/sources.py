@@ -39,7 +39,7 @@ def read_chats(name: str) -> list[dict[str, Any]]:
 
 
 def read_scenarios(path: Path) -> list[dict[str, Any]]:
-    """Rows {id, messages, facts?} to be answered: chats that end with the user, or whose last answer is dropped.
+    """Rows {id, messages, facts?, family?} to be answered: chats that end with the user, or whose last answer is dropped.
 
     Raises:
         UserError: not readable, or a row without messages that put a question.
@@ -55,9 +55,9 @@ def read_scenarios(path: Path) -> list[dict[str, Any]]:
             asked.pop()
         if not asked or asked[-1]["role"] != "user":
             raise UserError(f"{path} row {number} is no scenario", 'Give rows {"messages": [...]} that end with a user message.')
-        facts = row.get("facts")
+        facts, family = row.get("facts"), row.get("family")
         found.append({"id": str(row.get("id", f"{path.stem}-{number}")), "messages": asked}
-                     | ({"facts": facts} if isinstance(facts, dict) else {}))
+                     | ({"facts": facts} if isinstance(facts, dict) else {}) | ({"family": family} if isinstance(family, str) else {}))
     return _checked(found, str(path))
 
 

@@ -64,6 +64,7 @@ class Step:
         take: (row's data, answer) -> update, or one update for each row that it becomes; raises `Unfit`.
         needed: whether the kind makes no sense without it, so that it can't be switched off.
         chat: key of the row's data that holds chat messages to be put after the prompt's own.
+        plain: name of the prompt file that asks the same without the values, where the values can be switched off.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Step:
     take: Take = _everything
     needed: bool = False
     chat: str = ""
+    plain: str = ""
 
 
 def messages_of(step: Step, data: Update) -> list[dict[str, str]]:

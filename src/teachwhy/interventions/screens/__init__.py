@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from teachwhy.embed import Embed
 from teachwhy.interventions import wordhash
 from teachwhy.interventions.leakage import held_out_as
+from teachwhy.interventions.meaning import Meaning, said_again
 from teachwhy.interventions.screens.look import said
-from teachwhy.interventions.screens.meaning import ALIKE, said_again
 from teachwhy.interventions.screens.near import near_duplicates, near_in
 from teachwhy.interventions.screens.personal import personal_data
 from teachwhy.interventions.screens.quick import Screen, suspects
@@ -33,7 +32,7 @@ class Rejected:
 
 
 def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequence[Screen] = tuple(SCREENS.values()),
-           vectors: Embed | None = None, alike: float = ALIKE, together: bool = True) -> tuple[list[Item], list[Rejected]]:
+           meaning: Meaning | None = None, together: bool = True) -> tuple[list[Item], list[Rejected]]:
     """Part a set into what may be taught and what may not.
 
     What an item shares with others counts among those that passed alone, so that the copy of a bad item is not the one that is named.
@@ -41,9 +40,8 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
     Args:
         held_out: texts of evaluation scenarios; what repeats or paraphrases them is contaminated.
         screens: what every item must pass by itself.
-        vectors: how to tell texts of one meaning (see `embed`); without it, shared runs of words alone are looked for.
-        alike: cosine of two vectors from which their texts say the same.
-        together: also look for shared runs of words, openings and skeletons; without it every item stands for itself.
+        meaning: how to tell texts of one meaning; without it, shared runs of words alone are looked for.
+        together: also look for what items share with each other; without it every item stands for itself.
     """
     reasons: list[list[str]] = [[] for _ in items]
     whole, taught = _hashed(items)
@@ -59,11 +57,10 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
     places = [place for place, found in enumerate(reasons) if together and not found]
     for place, why in _in_common([items[place] for place in places], taught.take(places)):
         reasons[places[place]].append(why)
-    if vectors is not None:
-        places = [place for place, found in enumerate(reasons) if not found]
+    places = [place for place, found in enumerate(reasons) if meaning and not found]
+    if meaning and places:
         left = [items[place] for place in places]
-        for place, why in said_again([text_of(item) for item in left], [item.id for item in left], vectors, held_out,
-                                     alike).items():
+        for place, why in said_again([text_of(item) for item in left], [item.id for item in left], held_out, meaning, together).items():
             reasons[places[place]].append(why)
     return ([item for item, found in zip(items, reasons, strict=True) if not found],
             [Rejected(item, tuple(found)) for item, found in zip(items, reasons, strict=True) if found])
@@ -95,4 +92,4 @@ def _in_common(items: Sequence[Item], words: wordhash.Words) -> list[tuple[int, 
 
 
 __all__ = ["SCREENS", "Rejected", "Screen", "awareness", "language", "length", "meta_talk", "near_duplicates", "personal_data",
-           "placeholder", "refusal", "repeated_openings", "repeated_skeletons", "said_again", "screen"]
+           "placeholder", "refusal", "repeated_openings", "repeated_skeletons", "screen"]
