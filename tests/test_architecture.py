@@ -55,5 +55,7 @@ def test_importing_the_package_imports_nothing_heavy():
     import subprocess
     import sys
 
-    code = "import teachwhy, teachwhy.cli, teachwhy.plan, sys; print([m for m in ('torch','trl','inspect_ai') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = ("import teachwhy, teachwhy.cli, teachwhy.plan, sys; print([m for m in ('torch','trl','inspect_ai') if m in sys.modules]); "
+            "import teachwhy.scenarios, teachwhy.interventions.pipelines; print('torch' in sys.modules)")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["[]", "False"], "data is made, and scenarios are read, without torch"

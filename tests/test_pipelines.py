@@ -468,6 +468,16 @@ def test_an_interrupted_run_leaves_what_it_has(tmp_path, sections):
     assert store.read_json(tmp_path / "manifest.json")["stopped"] == "interrupted"
 
 
+def test_a_full_disk_is_named_in_the_manifest(tmp_path, sections, monkeypatch):
+    def full(*asked):
+        raise UserError("Cannot keep an answer (No space left on device)", "Free some space.")
+
+    monkeypatch.setattr(Cache, "put", full)
+    with pytest.raises(UserError, match="No space left"):
+        run("difficult-advice", pipelines.Order(sections), settings(scripted(good), 2), tmp_path)
+    assert "No space left" in store.read_json(tmp_path / "manifest.json")["stopped"]
+
+
 @pytest.mark.parametrize("cap", [{"max_tokens": 9000}, {"budget": 0.06, "prices": {"": (1.0, 10.0)}}])
 def test_a_cap_stops_cleanly_is_never_passed_and_can_be_raised(tmp_path, sections, cap):
     few = {"parameters": {"max_tokens": 300}, "batch": 1}

@@ -1,5 +1,6 @@
 """Bad input gets one sentence with the place and the mend; finished stages are kept, half-made ones are not."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,8 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path):
     with pytest.raises(UserError, match="No space left"):
         stages.stage("b", {}, full)
     assert (kept / "done.json").exists()
+
+
+def test_provenance_needs_no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert store.provenance()["machine"].endswith("no torch")

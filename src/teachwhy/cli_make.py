@@ -50,6 +50,10 @@ def make(
     connections: Annotated[int, typer.Option(help="Requests under way at once.", min=1)] = 16,
     retries: Annotated[int, typer.Option(help="Further attempts after an answer that cannot be used.", min=0)] = 2,
     patience: Annotated[int, typer.Option(help="Further attempts after a rate limit or a lost connection.", min=0)] = 5,
+    pause: Annotated[float, typer.Option(help="Seconds before the first of these; twice as long before each next one, up to a minute, or "
+                                              "what the server asks for.", min=0)] = 2.0,
+    timeout: Annotated[int | None, typer.Option(help="Seconds after which a request without an answer counts as lost; by default the "
+                                                     "provider's own (ten minutes with most).", min=1)] = None,
     batch: Annotated[int, typer.Option(help="Rows that go through all steps together.", min=1)] = 64,
     seed: Annotated[int, typer.Option(help="Draws the worlds in which items are set.")] = 0,
     meaning: Annotated[str | None, typer.Option(help="A model that reads rows to find what says the same in other words as an earlier row "
@@ -67,7 +71,7 @@ def make(
     parameters: dict[str, Any] = {"max_tokens": answer_tokens} | ({} if temperature is None else {"temperature": temperature})
     settings = pipelines.Settings(
         wanted, {"generator": generator or model, "critic": critic or model, "judge": judge or model}, frozenset(without or ()), parameters,
-        pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, batch=batch)
+        pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, pause, timeout, batch)
     folder = out or Path("runs") / f"make-{kind}"
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
             "seed": seed} | ({"meaning": meaning, "alike": alike} if meaning else {})
@@ -75,7 +79,8 @@ def make(
     manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told, _reader(meaning, alike))
     _print(manifest, folder)
     if manifest["stopped"]:
-        print(f"teachwhy: stopped early: {manifest['stopped']}. The same command goes on.", file=sys.stderr)
+        print(f"teachwhy: stopped early: {manifest['stopped'].rstrip('.')}; {manifest['kept']} rows and every answer that came are kept. "
+              f"{manifest['to go on']}.", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -293,7 +293,8 @@ class Reply:
     Attributes:
         stop: inspect's stop reason, such as `stop`, `max_tokens` or `content_filter`; `error` where no answer came.
         tokens: (input, output) as the provider counted them; None if it did not.
-        again: whether the provider holds the error for passing (rate limit, lost connection), so that asking again makes sense.
+        again: whether the error may pass (rate limit, lost connection, an answer that broke off), so that asking again makes sense.
+        wait: seconds after which the provider wants to be asked again (`Retry-After`); 0 if it says nothing.
     """
 
     text: str
@@ -301,6 +302,7 @@ class Reply:
     tokens: tuple[int, int] | None = None
     error: str = ""
     again: bool = False
+    wait: float = 0.0
 
 
 def tokens_of(usage: ModelUsage) -> tuple[int, int]:
@@ -308,24 +310,52 @@ def tokens_of(usage: ModelUsage) -> tuple[int, int]:
     return usage.input_tokens + (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0), usage.output_tokens
 
 
-async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict[str, Any], connections: int) -> Reply:
-    """Put one prompt to an open model, once; never raises for what a provider raises.
+async def reply(model: Model, messages: Sequence[dict[str, str]], settings: dict[str, Any], connections: int,
+                timeout: int | None = None) -> Reply:
+    """Put one prompt to an open model, in one request; never raises for what a provider raises.
 
     A provider's connections belong to the event loop that opened them: ask one model from one loop only.
+
+    Args:
+        timeout: seconds after which a request without an answer is an error; None leaves it to the provider.
     """
-    config = GenerateConfig(**{"max_retries": 0, "max_connections": connections, **settings})
+    _leave_asking_again_to_us(model)
+    config = GenerateConfig(**{"max_retries": 0, "max_connections": connections, "attempt_timeout": timeout, **settings})
     try:
         output = await model.generate([_KINDS[m["role"]](content=m["content"]) for m in messages], config=config)
     except Exception as error:  # whatever a provider raises concerns this answer only
-        lost = isinstance(error, ConnectionError | TimeoutError)
-        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        why = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.api.should_retry(cause)))
+        return _failed(model, _unwrapped(error))
     usage = output.usage
     counted = None if usage is None else tokens_of(usage)
-    if output.error or not output.choices:
-        return Reply("", "error", counted, output.error or "the provider sent an empty answer")
+    if output.error:
+        return Reply("", "error", counted, output.error)
+    if not output.choices:
+        return Reply("", "error", counted, "the provider sent an empty answer", again=True)
     return Reply(output.completion, str(output.stop_reason), counted)
+
+
+def _leave_asking_again_to_us(model: Model) -> None:
+    """The clients of OpenAI and Anthropic put a request three times before they raise: nobody would count or space those, and an answer
+    that is lost on its way is paid for each time."""
+    client = getattr(model.api, "client", None)
+    if isinstance(getattr(client, "max_retries", None), int):
+        client.max_retries = 0  # type: ignore[union-attr]
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """The provider's own error, where inspect or tenacity have put theirs around it."""
+    inner = error.__cause__
+    return inner if type(error).__name__ in ("RetryError", "ModelGenerateError") and isinstance(inner, Exception) else error
+
+
+def _failed(model: Model, error: Exception) -> Reply:
+    # JSON that breaks off, and a body that has nothing of an answer (TypeError), is what proxies and dying servers leave.
+    lost = isinstance(error, ConnectionError | TimeoutError | json.JSONDecodeError | TypeError)
+    why = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
+    if isinstance(error, json.JSONDecodeError | TypeError):
+        why = f"what was sent is no whole answer of a chat model; {why}"
+    wait = getattr(model.api.should_retry(error), "retry_after", None)
+    return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.should_retry(error)), float(wait or 0))
 
 
 def open_model(model: str | Model, **args: Any) -> Model:

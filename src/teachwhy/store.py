@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def commit() -> str:
 
 def provenance() -> dict[str, str]:
     """Who computed this: version, commit, Python, machine."""
+    products = compute.number_format() if find_spec("torch") else "no torch"  # data can be made without it
     return {"teachwhy": __version__, "commit": commit(), "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {compute.number_format()}"}
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {products}"}
 
 
 def write_json(path: Path, value: Any) -> None:

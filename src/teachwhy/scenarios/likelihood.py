@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from teachwhy import chat, mail, progress, sampler, store
+from teachwhy import chat, mail, progress, store
 from teachwhy.scenarios.cases import Draw, read_material
 from teachwhy.scenarios.families import family
 
@@ -52,6 +52,8 @@ def contrast(scores: list[tuple[str, float]]) -> dict[str, float]:
 
 def measure_likelihood(model: Any, tokenizer: Any, n: int, seed: int, title: str, out: Path) -> None:
     """Write `likelihood.jsonl`: per draw the contrasts in nats per token. Uses the first n blackmail draws."""
+    from teachwhy import sampler  # torch: who only reads scenarios or makes data needs none
+
     rows = []
     draws = family("blackmail").draws(n, seed)
     with progress.bar(title, len(draws)) as done:

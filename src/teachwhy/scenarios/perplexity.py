@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from teachwhy import progress, sampler, store
+from teachwhy import progress, store
 from teachwhy.scenarios.cases import read_material
 
 
@@ -17,6 +17,8 @@ def read_passages() -> tuple[dict[str, str], ...]:
 
 def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
     """Write `perplexity.jsonl`: per passage the perplexity of its tokens after the first."""
+    from teachwhy import sampler
+
     rows = []
     passages = read_passages()
     with progress.bar(title, len(passages)) as done:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from teachwhy import chat, progress, sampler, store
+from teachwhy import chat, progress, store
 from teachwhy.records import HARMFUL, Coupling
 from teachwhy.scenarios.families import family
 from teachwhy.scenarios.grade import grade
+
+if TYPE_CHECKING:
+    from teachwhy import sampler
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Weighed:
 
 def rollouts_of(prompts: Sequence[Sequence[int]], rollouts: int, seed: int) -> list[sampler.Request]:
     """`rollouts` requests for each prompt, one prompt's after the other's, each with a seed of its own."""
+    from teachwhy import sampler
+
     return [sampler.Request(tuple(prompt), seed + 7919 * (number * rollouts + again))
             for number, prompt in enumerate(prompts) for again in range(rollouts)]
 
@@ -40,6 +45,8 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
     Raises:
         ValueError: top_p is not 1.
     """
+    from teachwhy import sampler
+
     if decoding.top_p != 1.0:
         raise ValueError("importance sampling needs top_p = 1")
     requests = rollouts_of(prompts, rollouts, seed)

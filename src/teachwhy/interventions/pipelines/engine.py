@@ -20,8 +20,12 @@ from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
 
 Role = Literal["generator", "critic", "judge"]
-_NO_ENTRY = re.compile(r"authenticat|unauthori[sz]ed|permission|api[ _-]?key|\b401\b", re.IGNORECASE)
-"""Errors that will not pass and that every request meets, whatever it asks."""
+_NO_ENTRY = re.compile(r"authenticat|unauthori[sz]ed|permission|api[ _-]?key|\b401\b|error code: 40[234]\b", re.IGNORECASE)
+"""Errors that will not pass and that every request meets, whatever it asks: no key, no money, no leave, no such model."""
+LONGEST = 600.0
+"""Seconds: a server that wants to be asked again later than this has no more for us."""
+
+_ASK_AGAIN = "Run the same command again, once the model answers, to go on"
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,11 @@ class Engine:
     Attributes:
         models: role -> an inspect model or its name.
         retries: further attempts after an answer that cannot be used.
-        patience: further attempts after an error that may pass, `pause` seconds apart at first and twice as long each time.
+        patience: further attempts after an error that may pass, `pause` seconds apart at first and twice as long each time, up to a
+            minute; later where the server says so, up to `LONGEST`.
+        timeout: seconds after which a request without an answer counts as lost; None leaves it to the provider.
         stopped: why nothing more is asked; empty while it goes on.
+        mend: how to go on then.
         counts: step -> what happened, in numbers.
     """
 
@@ -65,7 +72,9 @@ class Engine:
     retries: int = 2
     patience: int = 5
     pause: float = 2.0
+    timeout: int | None = None
     stopped: str = ""
+    mend: str = ""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     _open: dict[str, Any] = field(default_factory=dict)
@@ -109,8 +118,11 @@ class Engine:
 
         found = list(await asyncio.gather(*(one(index) for index in range(len(calls)))))
         if self._silent and not self._heard and not self.stopped:  # fewer calls than connections, and not one came back
-            self.stopped = f"not one answer came back ({next(r.reason for r in found if r.reason.startswith('error'))})"
+            self._stop(f"not one answer came back ({next(r.reason for r in found if r.reason.startswith('error'))})", _ASK_AGAIN)
         return found
+
+    def _stop(self, why: str, mend: str) -> None:
+        self.stopped, self.mend = self.stopped or why, self.mend or mend
 
     async def _one(self, step: str, call: Call, read: Callable[[llm.Reply], Any], landed: asyncio.Condition) -> Result:
         name, reason, key = self.name(call.role), "", ""
@@ -142,7 +154,7 @@ class Engine:
                 return None
             reply = None
             try:
-                reply = await llm.reply(self._model(call.role), call.messages, call.parameters, self.connections)
+                reply = await llm.reply(self._model(call.role), call.messages, call.parameters, self.connections, self.timeout)
                 if reply.stop != "error":
                     self._keep(step, call, key, reply)  # at once: Ctrl-C may come while it lands, and it is paid for
             finally:
@@ -152,13 +164,15 @@ class Engine:
                 self._silent, self._heard = 0, self._heard + 1
                 return reply
             self.counts[step]["errors"] += 1
-            if not reply.again or trial == self.patience:
+            if not reply.again or trial == self.patience or reply.wait > LONGEST:
                 break
-            await asyncio.sleep(min(60.0, self.pause * 2**trial))
-        if reply is not None and (reply.again or _NO_ENTRY.search(reply.error)):  # another error may be this row's own fault
-            self._silent += 1
-        if self._silent >= self.connections and not self.stopped:
-            self.stopped = f"{self.name(call.role)} gives no answers ({reply.error if reply else 'no reason'})"
+            await asyncio.sleep(max(min(60.0, self.pause * 2**trial), reply.wait))
+        if reply is not None:
+            nobody = reply.again or _NO_ENTRY.search(reply.error) is not None
+            self._silent += nobody
+            self._heard += not nobody  # another error may be this row's own fault, and somebody has read it
+        if self._silent >= self.connections:
+            self._stop(f"{self.name(call.role)} gives no answers ({reply.error if reply else 'no reason'})", _ASK_AGAIN)
         return reply
 
     async def _ticket(self, call: Call, landed: asyncio.Condition) -> int | None:
@@ -171,7 +185,8 @@ class Engine:
                     self._flying += 1
                     return ticket
                 if not self._flying:
-                    self.stopped = "the budget is spent (the next request might pass it)"
+                    self._stop("the budget is spent (the next request might pass it)",
+                               "Give a larger --budget or --max-tokens, or a smaller --answer-tokens, to go on")
                     break
                 await landed.wait()
         return None

@@ -43,7 +43,7 @@ class Settings:
         without: names of steps that are left out; `screen` and `outcome` too, and `values`, under which an answer is written.
         parameters: sent with every request, and part of what names its answer. `max_tokens` is one answer's allowance.
         budget, max_tokens: caps in dollars and in tokens on all that was ever paid into this folder.
-        retries, patience, pause: see `Engine`.
+        retries, patience, pause, timeout: see `Engine`.
     """
 
     n: int | None
@@ -57,6 +57,7 @@ class Settings:
     retries: int = 2
     patience: int = 5
     pause: float = 2.0
+    timeout: int | None = None
     batch: int = 64
 
 
@@ -73,7 +74,7 @@ def open_engine(settings: Settings, out: Path) -> Engine:
     store.open_folder(out)
     ledger = Ledger(settings.prices, settings.budget, settings.max_tokens)
     return Engine(settings.models, Cache(out / "answers"), ledger, settings.connections, settings.retries, settings.patience,
-                  settings.pause)
+                  settings.pause, settings.timeout)
 
 
 def describe_trait(engine: Engine, settings: Settings, name: str) -> Section:
@@ -107,8 +108,8 @@ def make(kind: Kind, settings: Settings, engine: Engine, out: Path, outcome: Out
     try:
         for _ in making.rounds():
             _write(making, out, told or {})
-    except BaseException:
-        making.ended = "interrupted"
+    except BaseException as error:
+        making.ended = error.problem if isinstance(error, UserError) else "interrupted"
         _write(making, out, told or {})
         raise
     return _write(making, out, told or {})
@@ -144,6 +145,7 @@ class _Making:
     screened: list[Rejected] = field(default_factory=list)
     unfinished: int = 0
     ended: str = ""
+    mend: str = "Run the same command again to go on"
     _pool: list[Row] = field(default_factory=list)
 
     @property
@@ -161,11 +163,15 @@ class _Making:
             self._through(rows)
             yield len(self.kept)
             if source_is_empty and not self._pool:
+                if not self.kept or len(self.kept) < (self.settings.n or 0):
+                    self.ended = "the source has no more rows"
+                    self.mend = "Give a longer --source, or see rejected.jsonl for what to change"
                 break
             barren = 0 if len(self.kept) > before else barren + 1
             if barren >= PATIENCE and not self.engine.stopped:
                 why = Counter(r.reason.split(":")[0] for r in (*self.rejected, *self.screened)).most_common(1)
                 self.ended = f"{barren} rounds kept not one row" + (f"; mostly: {why[0][0]}" if why else "")
+                self.mend = "See rejected.jsonl for what to change: the same command would end here again"
                 break
 
     def _refill(self, seeds: Iterator[Row], need: int) -> bool:
@@ -248,6 +254,7 @@ def _write(making: _Making, out: Path, told: Mapping[str, Any]) -> dict[str, Any
     manifest = {
         "kind": kind.name, "kept": len(kept), "wanted": settings.n, "rejected": len(rejected), "unfinished": making.unfinished,
         "stopped": engine.stopped or making.ended,
+        "to go on": engine.mend if engine.stopped else making.mend if making.ended else "",
         "reasons": dict(Counter(f"{one.step}: {one.reason.split(':')[0].split(' (')[0]}" for one in rejected)),
         "outcomes": dict(Counter(str(row.data["outcome"]) for row in kept if "outcome" in row.data)),
         "steps": {name: dict(count) for name, count in engine.counts.items()},
