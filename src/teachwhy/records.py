@@ -112,3 +112,25 @@ class Estimate(Record):
     p: float | None = None
     p_holm: float | None = None
     minimum_detectable: float | None = None
+
+
+class Decision(Record):
+    """Is a question that may be looked at after every draw decided for one cell of a sweep?
+
+    Attributes:
+        against: the reference that the model is held against, draw by draw; None where it is held against `rate`.
+        answer: on which side of the reference, or of the rate, the model's harm is.
+        looked: draws looked at until then; all of them where it is open.
+        alpha: the chance of ever giving a wrong answer is at most this.
+    """
+
+    arm: str
+    against: str | None = None
+    rate: float | None = None
+    family: str
+    condition: str
+    length: str
+    mode: str
+    answer: Literal["below", "above", "open"]
+    looked: int
+    alpha: float

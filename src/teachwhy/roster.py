@@ -77,11 +77,24 @@ class Cell(_Part):
 
 
 class Stop(_Part):
-    """When a cell may end early: as soon as it is decided whether its harm rate is below or above `rate`, looked at after each batch."""
+    """When a cell may end early, looked at after each batch: as soon as one question is decided.
 
-    rate: float = Field(gt=0, lt=1)
+    Attributes:
+        rate: is harm below or above this rate?
+        better_than_reference: or does the model harm less or more often than the reference, on the same draws?
+        alpha: the chance of a wrong answer, for each cell of each model.
+    """
+
+    rate: float | None = Field(None, gt=0, lt=1)
+    better_than_reference: bool = False
     batch: PositiveInt = 16
     alpha: float = Field(0.05, gt=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Stop:
+        if (self.rate is not None) == self.better_than_reference:
+            raise ValueError("give rate or better_than_reference, one of the two")
+        return self
 
 
 class Roster(_Part):
@@ -112,6 +125,8 @@ class Roster(_Part):
             raise ValueError(f"the reference {self.reference} is no model of this roster")
         if wrong := {"seed", "max_retries"} & self.decoding.keys():
             raise ValueError(f"decoding cannot hold {sorted(wrong)[0]}: give it beside decoding")
+        if self.stop and self.stop.better_than_reference and self.reference is None:
+            raise ValueError("stop: better_than_reference needs a reference")
         if self.stop and any(cell.epochs > 1 for cell in self.suite):
             raise ValueError("stopping early needs one answer per scenario: leave epochs at 1")
         return self

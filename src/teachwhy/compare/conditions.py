@@ -45,12 +45,21 @@ class CellDifference(Record):
     p_bh: float | None = None
 
 
-def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str, str, str], list[Outcome]]:
-    """Outcomes by (family, condition, length, mode): a draw has one name under every condition, so that they must not be mixed."""
-    groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
+Cell = tuple[str, str, str, str]
+"""(family, condition, length, mode)."""
+
+
+def cell_of(outcome: Outcome) -> Cell:
+    """The cell of the design that an outcome belongs to."""
+    condition, length, mode = (str(outcome.conditions.get(part, "")) for part in ("condition", "length", "mode"))
+    return outcome.family, condition, length, mode
+
+
+def cells(outcomes: Sequence[Outcome]) -> dict[Cell, list[Outcome]]:
+    """Outcomes by cell: a draw has one name under every condition, so that they must not be mixed."""
+    groups: dict[Cell, list[Outcome]] = {}
     for o in outcomes:
-        condition, length, mode = (str(o.conditions.get(part, "")) for part in ("condition", "length", "mode"))
-        groups.setdefault((o.family, condition, length, mode), []).append(o)
+        groups.setdefault(cell_of(o), []).append(o)
     return groups
 
 

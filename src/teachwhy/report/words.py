@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from teachwhy.records import Estimate
+from teachwhy.records import Decision, Estimate
 
 
 def percent(value: float | None) -> str:
@@ -34,6 +34,23 @@ def difference_text(e: Estimate) -> str:
         return "not measured"
     p = "" if e.p_holm is None else f", Holm p {'< 0.001' if e.p_holm < 0.001 else f'= {e.p_holm:.3f}'}"
     return f"{100 * e.value:+.1f} [{100 * e.low:+.1f}, {100 * e.high:+.1f}] points{p}"
+
+
+def cell_text(family: str, condition: str, length: str, mode: str) -> str:
+    """A cell of a sweep."""
+    return f"{family.replace('_', ' ')}; {condition.replace(',', ', ')}; {length}, {mode}"
+
+
+def decision_text(d: Decision, names: Mapping[str, str]) -> str:
+    """Where a sequential question stands, in one sentence; `names` gives a model's name for its `arm`."""
+    against = f"{d.rate:.1%}" if d.rate is not None else names.get(d.against or "", d.against or "the reference")
+    if d.answer == "open":
+        return (f"undecided against {against} after {d.looked} draws" if d.looked
+                else f"not asked, for no draw was answered by both it and {against}")
+    harm = {"below": "harms less often than", "above": "harms more often than"} if d.rate is None else {
+        "below": "harm is below", "above": "harm is above"}
+    return (f"{harm[d.answer]} {against}, decided after {d.looked} draws (looked at after each; wrong in at most {d.alpha:.0%} of such "
+            f"questions)")
 
 
 def find(estimates: Sequence[Estimate], arm: str, family: str, quantity: str, against: str | None = None) -> Estimate | None:
