@@ -63,14 +63,26 @@ def test_sign_flip_with_repeats_equals_enumeration():
     assert sign_flip_p(differences) == pytest.approx(np.mean([f >= abs(sum(differences)) for f in flips]))
 
 
-def test_difference_interval_known_value():
-    """Newcombe (1998), paired data: a=14 b=2? worked by his formula for 43+0, 0+... here against our own margins."""
-    first, second = one_each([1] * 30 + [0] * 70), one_each([1] * 10 + [0] * 90)
+# Newcombe (1998, paired data), table III, method 10: draws in which (both, the first, the second, neither) did it; the printed limits.
+NEWCOMBE = [
+    ((36, 12, 2, 0), 0.0569, 0.3404), ((20, 12, 2, 16), 0.0562, 0.3292), ((18, 12, 2, 18), 0.0562, 0.3290),
+    ((36, 14, 0, 0), 0.1528, 0.4167), ((35, 14, 0, 1), 0.1461, 0.4175), ((18, 14, 0, 18), 0.1441, 0.3963),
+    ((2, 97, 1, 0), 0.8721, 0.9854), ((0, 29, 1, 0), 0.6666, 0.9882), ((2, 98, 0, 0), 0.9178, 0.9945),
+    ((1, 98, 0, 1), 0.9171, 0.9916), ((0, 30, 0, 0), 0.8395, 1.0), ((54, 0, 0, 0), -0.0664, 0.0664),
+    ((53, 0, 0, 1), -0.0729, 0.0729), ((30, 0, 0, 24), -0.0358, 0.0358), ((27, 0, 0, 27), -0.0351, 0.0351)]
+
+
+def table(both, first, second, neither):
+    rows = [(1, 1)] * both + [(1, 0)] * first + [(0, 1)] * second + [(0, 0)] * neither
+    return one_each([a for a, _ in rows]), one_each([b for _, b in rows])
+
+
+@pytest.mark.parametrize(("cells", "low", "high"), NEWCOMBE)
+def test_the_interval_of_a_difference_is_newcombes(cells, low, high):
+    first, second = table(*cells)
     found = difference(first, second)
-    assert found.value == pytest.approx(0.2)
-    assert 0.11 < found.low < 0.2 < found.high < 0.29
-    assert found.p < 1e-5
-    assert difference(second, first).low == pytest.approx(-found.high)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5.1e-5)
+    assert (difference(second, first).low, difference(second, first).high) == pytest.approx((-high, -low), abs=5.1e-5)
 
 
 def test_difference_type_one_error():

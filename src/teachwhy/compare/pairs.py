@@ -1,6 +1,6 @@
 """Is the difference between two arms real? Paired on the same draws: interval, exact test, multiplicity, power.
 
-Interval: Newcombe's (1998) hybrid score method for paired proportions, carried to clusters by using cluster-robust
+Interval: Newcombe's (1998) hybrid score method for paired proportions (his method 10), carried to clusters by using cluster-robust
 limits and the correlation of the per-draw means (MOVER). Test: the exact sign-flip distribution of the per-draw
 differences, which for one rollout per draw is McNemar's exact test.
 """
@@ -66,13 +66,20 @@ def _by_draw(keys: Sequence[Key]) -> list[list[Key]]:
 
 
 def _correlation(a: Mapping[Key, bool], b: Mapping[Key, bool]) -> float:
-    """Correlation of the two arms' per-draw means; 0 where one of them does not vary."""
+    """Correlation of the two arms' per-draw means; 0 where one of them does not vary.
+
+    A positive covariance is taken for smaller by half a draw, as Newcombe does: without that, two arms that never disagreed would get an
+    interval without width.
+    """
     groups = _by_draw(list(a))
     x = np.array([sum(a[key] for key in group) / len(group) for group in groups])
     y = np.array([sum(b[key] for key in group) / len(group) for group in groups])
     if len(groups) < 2 or x.std() == 0 or y.std() == 0:
         return 0.0
-    return float(np.corrcoef(x, y)[0, 1])
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    if covariance > 0:
+        covariance = max(0.0, covariance - 1 / (2 * len(groups)))
+    return covariance / float(x.std() * y.std())
 
 
 def sign_flip_p(differences: Sequence[int]) -> float:
