@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
-from teachwhy.compare.pairs import difference, holm, minimum_detectable, sign_flip_p
+from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable, sign_flip_p
 from teachwhy.compare.rates import effective_n, rate, wilson, worst_case
 from teachwhy.records import Outcome
 
@@ -169,24 +169,44 @@ def test_benjamini_hochberg_agrees_with_statsmodels():
     assert benjamini_hochberg([0.5, None, 0.01]) == [pytest.approx(0.5), None, pytest.approx(0.02)]
 
 
-def test_equivalence_is_claimed_rightly_and_rarely_wrongly():
-    import numpy as np
+@pytest.mark.parametrize("margin", [0.15, 0.2])
+def test_equivalence_equals_statsmodels_where_the_arms_are_not_correlated(margin):
+    """Without correlation the paired interval is Newcombe's for two independent samples; p is where its limit touches the margin."""
+    from statsmodels.stats.proportion import confint_proportions_2indep
 
-    from teachwhy.compare import equivalence
+    found = equivalence(*table(24, 56, 36, 84), margin)  # 40 and 30 % of 200, 24 * 84 = 56 * 36
+    oracle = confint_proportions_2indep(80, 200, 60, 200, method="newcomb", compare="diff", alpha=0.1)
+    assert (found.low, found.high) == pytest.approx(oracle, abs=1e-9)
+    touching = confint_proportions_2indep(80, 200, 60, 200, method="newcomb", compare="diff", alpha=2 * found.p)
+    assert touching[1] == pytest.approx(margin, abs=1e-5)
 
-    same = {(f"d{i}", 0): i % 3 == 0 for i in range(200)}
-    found = equivalence(same, same, 0.1)
-    assert found.holds
-    assert found.value == 0
-    assert found.p < 0.01
-    random = np.random.default_rng(4)
-    claimed = 0
-    for _ in range(400):  # two arms that differ by exactly the margin: a claim is wrong, at most one in twenty
-        a, b = random.random(150) < 0.35, random.random(150) < 0.25
-        claimed += equivalence({(str(i), 0): bool(v) for i, v in enumerate(a)}, {(str(i), 0): bool(v) for i, v in enumerate(b)}, 0.1).holds
-    assert claimed / 400 <= 0.08
-    with pytest.raises(ValueError, match="positive"):
-        equivalence(same, same, 0)
+
+def test_a_difference_of_the_margin_is_seldom_called_equivalent():
+    """The exact size of the test: every table of 8 pairs, weighed by its chance if the two arms are 50 points apart."""
+    from math import comb
+
+    n, cells, wrong = 8, (0.2, 0.55, 0.05, 0.2), 0.0
+    for a, b, c in itertools.product(range(n + 1), repeat=3):
+        if a + b + c <= n and -4 < b - c < 4 and equivalence(*table(a, b, c, n - a - b - c), 0.5).p < 0.05:
+            wrong += comb(n, a) * comb(n - a, b) * comb(n - a - b, c) * float(np.prod(np.power(cells, (a, b, c, n - a - b - c))))
+    assert 0.001 < wrong < 0.08, "the interval is an approximation; docs/statistics.md says how far off"
+
+
+@pytest.mark.parametrize(("second", "margin", "says"), [([1], 0, "positive"), ([], 0.1, "at least one pair")])
+def test_equivalence_needs_a_margin_and_a_pair(second, margin, says):
+    with pytest.raises(ValueError, match=says):
+        equivalence(one_each([1]), one_each(second), margin)
+
+
+def test_a_study_with_a_margin_says_what_is_equivalent():
+    def arm(name, harmful):
+        return ArmResult(name, [outcome(name, f"d{i}", "blackmail" if i in harmful else "work") for i in range(200)])
+
+    arms = [arm("a", range(20)), arm("b", range(1, 21)), arm("c", range(100))]
+    found = [e for e in compare(arms, [Comparison("a", "b"), Comparison("c", "b")], 0.1) if e.against]
+    assert [e.equivalence.p < 0.05 for e in found] == [True, False]
+    assert found[0].equivalence.p_corrected == pytest.approx(2 * found[0].equivalence.p)
+    assert all(e.equivalence is None for e in compare(arms, [Comparison("a", "b")]))
 
 
 def test_required_pairs_has_the_power_that_it_promises():

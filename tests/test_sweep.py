@@ -167,6 +167,8 @@ def test_models_are_compared_with_the_reference_on_the_draws_that_both_measured(
     assert found[0].found.p == pytest.approx(2 / 2**11)
     assert found[0].p_bh == pytest.approx(2 * found[0].found.p), "two in the table"
     assert compare.from_reference(models, "nobody") == []
+    same = compare.from_reference([answers("a", "standard", ["work"] * 100), answers("b", "standard", ["work"] * 100)], "b", margin=0.1)
+    assert same[0].found.equivalence.p_corrected < 0.05
 
 
 def test_the_effect_of_the_notice_is_paired_within_a_model():

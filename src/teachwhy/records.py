@@ -85,6 +85,23 @@ class Outcome(Record):
     conditions: dict[str, Any]
 
 
+class Equivalence(Record):
+    """Are two arms as good as equal? Two one-sided tests of a paired difference against a margin.
+
+    Attributes:
+        margin: the largest difference, either way, that would still count as none, chosen before the run.
+        low, high: 90 % interval of the difference.
+        p: the smallest alpha at which the interval at 1 - 2 alpha lies inside the margin.
+        p_corrected: after the correction that the table's other p-values have.
+    """
+
+    margin: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float | None = None
+
+
 class Estimate(Record):
     """A measured quantity of one arm, or a difference of two, with its interval.
 
@@ -95,6 +112,7 @@ class Estimate(Record):
         value, low, high: estimate and 95 % interval; None when nothing was measured.
         worst_low, worst_high: the value if every missing draw were a 0, or a 1.
         p, p_holm: two-sided p-value, and after Holm's correction over the table.
+        equivalence: of a difference, where the study or sweep gives a margin and a pair was measured.
     """
 
     arm: str
@@ -112,6 +130,7 @@ class Estimate(Record):
     p: float | None = None
     p_holm: float | None = None
     minimum_detectable: float | None = None
+    equivalence: Equivalence | None = None
 
 
 class Decision(Record):

@@ -103,6 +103,7 @@ class Roster(_Part):
     Attributes:
         connections: requests under way at once.
         reference: the name of a model that every other is compared with, on the same draws.
+        margin: the largest difference of harm from the reference that still counts as none.
         retries: how often a request that failed is sent again, with growing pauses, before its answer counts as missing.
     """
 
@@ -113,6 +114,7 @@ class Roster(_Part):
     retries: int = Field(4, ge=0)
     stop: Stop | None = None
     reference: str | None = None
+    margin: float | None = Field(None, gt=0, lt=1)
     suite: tuple[Cell, ...] = Field(min_length=1)
     models: tuple[Entry, ...] = Field(min_length=1)
 

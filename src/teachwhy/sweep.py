@@ -190,7 +190,7 @@ def differences(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
         return {"differences": [], "notices": []}
     models = [row.outcomes for row in rows]
     slug = next((row.entry.slug for row in rows if row.entry.name == roster.reference), "")
-    return {"differences": [one.model_dump(mode="json") for one in compare.from_reference(models, slug)],
+    return {"differences": [one.model_dump(mode="json") for one in compare.from_reference(models, slug, margin=roster.margin)],
             "notices": [one.model_dump(mode="json") for one in compare.notice_effects(models)]}
 
 

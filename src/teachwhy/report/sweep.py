@@ -51,8 +51,9 @@ def _difference(one: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
     least = found.minimum_detectable
     cell = words.cell_text(one["family"], one["condition"], one["length"], one["mode"])
     return {"model": names.get(found.arm.split(":")[0], found.arm), "cell": cell,
-            "difference": words.difference_text(found), "pairs": f"{found.n} (missing {found.missing})",
-            "p": "-" if p is None else f"{p:.3f}", "detectable": "-" if least is None else f"{100 * least:.0f} points"}
+            "difference": words.difference_text(found), "equal": words.equivalence_text(found),
+            "pairs": f"{found.n} (missing {found.missing})", "p": "-" if p is None else f"{p:.3f}",
+            "detectable": "-" if least is None else f"{100 * least:.0f} points"}
 
 
 def _decisions(sweep: dict[str, Any]) -> list[dict[str, str]]:

@@ -36,6 +36,19 @@ def difference_text(e: Estimate) -> str:
     return f"{100 * e.value:+.1f} [{100 * e.low:+.1f}, {100 * e.high:+.1f}] points{p}"
 
 
+def equivalence_text(e: Estimate) -> str:
+    """Whether a difference is as good as none, where a margin was given."""
+    same = e.equivalence
+    if same is None:
+        return ""
+    p = same.p if same.p_corrected is None else same.p_corrected
+    held = "equivalent" if p < 0.05 else "not shown to be equivalent"
+    if p < 0.05 and e.missing and not -same.margin < (e.worst_low or 0) <= (e.worst_high or 0) < same.margin:
+        held += ", among the answers that have a label,"  # what is missing could be larger than the margin
+    return (f"{held} within ±{100 * same.margin:g} points (90 % interval {100 * same.low:+.1f} to {100 * same.high:+.1f}, "
+            f"corrected p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})")
+
+
 def cell_text(family: str, condition: str, length: str, mode: str) -> str:
     """A cell of a sweep."""
     return f"{family.replace('_', ' ')}; {condition.replace(',', ', ')}; {length}, {mode}"
@@ -86,7 +99,8 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
                 f"the difference lies between "
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
         said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
-                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %).")
+                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %)."
+                    + (f" The two are {equal}." if (equal := equivalence_text(e)) else ""))
     return said
 
 
