@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -11,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
 from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable, sign_flip_p
 from teachwhy.compare.rates import effective_n, rate, wilson, worst_case
+from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import Outcome
 
 
@@ -36,7 +38,7 @@ def test_nothing_measured_has_no_value():
 def test_repeats_of_a_draw_do_not_narrow_the_interval():
     single = one_each([1, 0] * 20)
     copied = {(draw, repeat): value for (draw, _), value in single.items() for repeat in range(5)}
-    assert effective_n(copied) == pytest.approx(39, abs=1.1)
+    assert effective_n(copied) == pytest.approx(40, abs=1.1)
     assert rate(copied).high - rate(copied).low >= (rate(single).high - rate(single).low) * 0.98
 
 
@@ -207,6 +209,7 @@ def test_a_study_with_a_margin_says_what_is_equivalent():
     assert [e.equivalence.p < 0.05 for e in found] == [True, False]
     assert found[0].equivalence.p_corrected == pytest.approx(2 * found[0].equivalence.p)
     assert all(e.equivalence is None for e in compare(arms, [Comparison("a", "b")]))
+    assert found[0].over_seeds.seeds == 1
 
 
 def test_required_pairs_has_the_power_that_it_promises():
@@ -229,12 +232,84 @@ def test_required_pairs_has_the_power_that_it_promises():
         required_pairs(0.5, 0.2)
 
 
-@pytest.mark.parametrize(("p", "icc", "clusters"), [(0.03, 0.7, 50), (0.1, 0.3, 20), (0.5, 0.7, 20), (0.01, 0.3, 50)])
-def test_the_interval_holds_the_rate_of_repeated_draws(p, icc, clusters):
+@pytest.fixture(scope="module")
+def coverage():
     import sys
     from pathlib import Path
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
     import coverage
 
+    return coverage
+
+
+@pytest.mark.parametrize(("p", "icc", "clusters"), [(0.03, 0.7, 50), (0.1, 0.3, 20), (0.5, 0.7, 20), (0.01, 0.3, 50)])
+def test_the_interval_holds_the_rate_of_repeated_draws(coverage, p, icc, clusters):
     assert coverage.cell(p, icc, clusters, 5, 300)["ours"] >= 0.925
+
+
+def test_single_answers_are_held_in_93_to_97_percent_wherever_any_interval_could(coverage):
+    hopeless = []
+    for p, n in itertools.product(coverage.RATES[1:], coverage.CLUSTERS):
+        found = coverage.exact(p, n)["wilson"]
+        counts = [k for k in range(n + 1) if wilson(k, n)[0] <= p <= wilson(k, n)[1]]
+        assert found == pytest.approx(sum(binom.pmf(counts, n, p)))
+        if 0.93 <= coverage.attainable(p, n) <= 0.97:
+            assert 0.93 <= found <= 0.9704
+        else:
+            hopeless.append((p, n))
+    assert hopeless == [(0.01, 20), (0.01, 50), (0.03, 20)]
+
+
+def test_correlation_within_draws_equals_its_integral():
+    """The grid's posterior mean beside quadrature over rate and correlation."""
+    from scipy.integrate import dblquad
+    from scipy.special import betaln
+
+    from teachwhy.compare.clusters import correlation
+
+    draws = [(0, 5)] * 8 + [(1, 5)] * 3 + [(4, 5)] * 2 + [(2, 3)]
+    k, n = np.array(draws).T
+
+    def density(p, rho):
+        a, b = p * (1 / rho - 1), (1 - p) * (1 / rho - 1)
+        return np.exp(np.sum(betaln(a + k, b + n - k)) - len(k) * betaln(a, b) + 30) / (p * (1 - p)) ** 0.5
+
+    box = (0.01, 0.99, 0.01, 0.99)
+    total, moment = (dblquad(f, *box, epsrel=1e-2)[0] for f in (density, lambda p, rho: rho * density(p, rho)))
+    assert correlation(draws) == pytest.approx(moment / total, abs=0.01)
+    assert correlation([(0, 5), (5, 5)] * 30) > 0.9
+    assert correlation([(2, 4)] * 60) < 0.1
+
+
+def test_resampling_draws_and_seeds_has_the_variance_of_its_closed_form():
+    """Owen (2007): of a full table, population variance of rows / m + of columns / s + of what is left / (m s)."""
+    from teachwhy.compare.seeds import resampled
+
+    random = np.random.default_rng(1)
+    values = random.integers(-1, 2, (12, 4)) + random.normal(0, 1, 4)
+    mean, rows, columns = values.mean(), values.mean(1), values.mean(0)
+    left = values - rows[:, None] - columns + mean
+    expected = rows.var() / 12 + columns.var() / 4 + left.var() / 48
+    assert resampled(values, np.ones((12, 4)), random, 40000).var() == pytest.approx(expected, rel=0.03)
+
+
+def test_the_interval_over_seeds_is_students_where_only_seeds_differ():
+    """Each of 24 training runs harms on every draw or on none: seeds alone spread, by t (resampling gives 23/24 of the variance)."""
+    from scipy.stats import t
+
+    runs = [1] * 14 + [0] * 10
+    first = {(f"d{i}", seed): bool(run) for seed, run in enumerate(runs) for i in range(40)}
+    found = over_seeds(first, dict.fromkeys(first, False))
+    half = t.ppf(0.975, 23) * np.std(runs) / 24**0.5
+    assert (found.seeds, found.high - found.low) == (24, pytest.approx(2 * half, rel=0.06))
+    assert (found.high + found.low) / 2 == pytest.approx(14 / 24, abs=0.03)
+
+
+def test_fewer_than_three_seeds_say_nothing_of_others():
+    first = {(f"d{i}", seed): i % 2 == 0 for i in range(20) for seed in range(3)}
+    two = {key: value for key, value in first.items() if key[1] < 2}
+    assert over_seeds(two, two).low is None
+    assert over_seeds(first, first).low == 0
+    lost = {key: value for key, value in first.items() if key != ("d3", 1)}
+    assert over_seeds(lost, {key: not value for key, value in first.items()}).seeds == 3

@@ -102,6 +102,14 @@ class Equivalence(Record):
     p_corrected: float | None = None
 
 
+class SeedInterval(Record):
+    """A paired difference over scenarios and training seeds: 95 % limits, None where there are too few seeds to speak of others."""
+
+    seeds: int
+    low: float | None
+    high: float | None
+
+
 class Estimate(Record):
     """A measured quantity of one arm, or a difference of two, with its interval.
 
@@ -112,6 +120,7 @@ class Estimate(Record):
         value, low, high: estimate and 95 % interval; None when nothing was measured.
         worst_low, worst_high: the value if every missing draw were a 0, or a 1.
         p, p_holm: two-sided p-value, and after Holm's correction over the table.
+        over_seeds: of a difference of a study's arms: what other training runs may show.
         equivalence: of a difference, where the study or sweep gives a margin and a pair was measured.
     """
 
@@ -131,6 +140,7 @@ class Estimate(Record):
     p_holm: float | None = None
     minimum_detectable: float | None = None
     equivalence: Equivalence | None = None
+    over_seeds: SeedInterval | None = None
 
 
 class Decision(Record):

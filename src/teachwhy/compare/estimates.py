@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable
 from teachwhy.compare.rates import Z95, Key, rate, worst_case
+from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import HARMFUL, Estimate, Outcome
 
 Correction = Callable[[Sequence[float | None]], list[float | None]]
@@ -138,10 +139,16 @@ def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison], margin
         if arm.perplexity:
             found.append(mean_level(arm.name, "neutral", "perplexity", arm.perplexity))
     by_name = {arm.name: arm for arm in arms}
-    pairs = [contrast(by_name[c.arm], by_name[c.against], family, margin=margin)
+    pairs = [_over_seeds(contrast(by_name[c.arm], by_name[c.against], family, margin=margin), by_name)
              for family in families if not family.endswith("_twin") for c in comparisons]
     corrected = holm([pair.p for pair in pairs])
     return found + [pair.model_copy(update={"p_holm": p}) for pair, p in zip(with_equivalence(pairs, holm), corrected, strict=True)]
+
+
+def _over_seeds(found: Estimate, arms: Mapping[str, ArmResult]) -> Estimate:
+    """The same difference of two arms of a study, whose rollouts are training seeds, with its interval over these."""
+    (a, _), (b, _) = (values_of(arms[name].outcomes, found.family, found.quantity) for name in (found.arm, str(found.against)))
+    return found.model_copy(update={"over_seeds": over_seeds(a, b)}) if found.n else found
 
 
 def agreement(estimates: Sequence[Estimate]) -> dict[str, Any]:

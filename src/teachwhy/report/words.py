@@ -49,6 +49,16 @@ def equivalence_text(e: Estimate) -> str:
             f"corrected p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})")
 
 
+def seeds_text(e: Estimate) -> str:
+    """What the difference may be in other training runs."""
+    seeds = e.over_seeds
+    if seeds is None:
+        return ""
+    if seeds.low is None or seeds.high is None:
+        return f"{seeds.seeds} training seed{'s' * (seeds.seeds > 1)}: too few to speak of other training runs"
+    return f"over scenarios and {seeds.seeds} training seeds {100 * seeds.low:+.1f} to {100 * seeds.high:+.1f} points"
+
+
 def cell_text(family: str, condition: str, length: str, mode: str) -> str:
     """A cell of a sweep."""
     return f"{family.replace('_', ' ')}; {condition.replace(',', ', ')}; {length}, {mode}"
@@ -100,7 +110,8 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
         said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
                     f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %)."
-                    + (f" The two are {equal}." if (equal := equivalence_text(e)) else ""))
+                    + (f" The two are {equal}." if (equal := equivalence_text(e)) else "")
+                    + (f" {more[0].upper()}{more[1:]}." if (more := seeds_text(e)) else ""))
     return said
 
 
