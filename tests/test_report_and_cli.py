@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from teachwhy.records import Estimate, Evidence, Outcome
+from teachwhy.records import Equivalence, Estimate, Evidence, Outcome, SeedInterval
 from teachwhy.report import words, write_report
 from teachwhy.report.page import highlight
 
@@ -92,6 +92,25 @@ def test_what_the_missing_could_turn_is_not_said_without_them(bounds, says):
     e = estimate(against="b", value=0.4, low=0.2, high=0.6, p=0.001, p_holm=0.001, n=27, missing=101, worst_low=bounds[0],
                  worst_high=bounds[1], minimum_detectable=0.2)
     assert words.verdict([e], "a", "b", ["blackmail"])[0].startswith(says)
+
+
+@pytest.mark.parametrize(("p", "bounds", "says"), [
+    (0.01, (-0.05, 0.05), "The two are equivalent within ±10 points (90 % interval -4.0 to +6.0, corrected p = 0.010)."),
+    (0.2, (-0.05, 0.05), "The two are not shown to be equivalent within ±10 points"),
+    (0.01, (-0.3, 0.3), "The two are equivalent, among the answers that have a label, within ±10 points")])
+def test_equivalence_is_said_where_a_margin_was_given(p, bounds, says):
+    same = Equivalence(margin=0.1, low=-0.04, high=0.06, p=p / 2, p_corrected=p)
+    e = estimate(against="b", value=0.01, low=-0.05, high=0.07, p=0.9, p_holm=0.9, n=200, missing=3, worst_low=bounds[0],
+                 worst_high=bounds[1], minimum_detectable=0.1, equivalence=same)
+    assert says in words.verdict([e], "a", "b", ["blackmail"])[0]
+
+
+@pytest.mark.parametrize(("seeds", "says"), [
+    (SeedInterval(seeds=1, low=None, high=None), " 1 training seed: too few to speak of other training runs."),
+    (SeedInterval(seeds=4, low=-0.2, high=0.1), " Over scenarios and 4 training seeds -20.0 to +10.0 points.")])
+def test_what_other_training_runs_may_show_is_said(seeds, says):
+    e = estimate(against="b", value=-0.05, low=-0.1, high=0.0, p=0.1, p_holm=0.1, n=200, minimum_detectable=0.1, over_seeds=seeds)
+    assert words.verdict([e], "a", "b", ["blackmail"])[0].endswith(says)
 
 
 def run(*arguments):

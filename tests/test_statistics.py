@@ -4,13 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
-from teachwhy.compare.pairs import difference, holm, minimum_detectable, sign_flip_p
+from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable, sign_flip_p
 from teachwhy.compare.rates import effective_n, rate, wilson, worst_case
+from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import Outcome
 
 
@@ -36,7 +38,7 @@ def test_nothing_measured_has_no_value():
 def test_repeats_of_a_draw_do_not_narrow_the_interval():
     single = one_each([1, 0] * 20)
     copied = {(draw, repeat): value for (draw, _), value in single.items() for repeat in range(5)}
-    assert effective_n(copied) == pytest.approx(39, abs=1.1)
+    assert effective_n(copied) == pytest.approx(40, abs=1.1)
     assert rate(copied).high - rate(copied).low >= (rate(single).high - rate(single).low) * 0.98
 
 
@@ -63,14 +65,26 @@ def test_sign_flip_with_repeats_equals_enumeration():
     assert sign_flip_p(differences) == pytest.approx(np.mean([f >= abs(sum(differences)) for f in flips]))
 
 
-def test_difference_interval_known_value():
-    """Newcombe (1998), paired data: a=14 b=2? worked by his formula for 43+0, 0+... here against our own margins."""
-    first, second = one_each([1] * 30 + [0] * 70), one_each([1] * 10 + [0] * 90)
+# Newcombe (1998, paired data), table III, method 10: draws in which (both, the first, the second, neither) did it; the printed limits.
+NEWCOMBE = [
+    ((36, 12, 2, 0), 0.0569, 0.3404), ((20, 12, 2, 16), 0.0562, 0.3292), ((18, 12, 2, 18), 0.0562, 0.3290),
+    ((36, 14, 0, 0), 0.1528, 0.4167), ((35, 14, 0, 1), 0.1461, 0.4175), ((18, 14, 0, 18), 0.1441, 0.3963),
+    ((2, 97, 1, 0), 0.8721, 0.9854), ((0, 29, 1, 0), 0.6666, 0.9882), ((2, 98, 0, 0), 0.9178, 0.9945),
+    ((1, 98, 0, 1), 0.9171, 0.9916), ((0, 30, 0, 0), 0.8395, 1.0), ((54, 0, 0, 0), -0.0664, 0.0664),
+    ((53, 0, 0, 1), -0.0729, 0.0729), ((30, 0, 0, 24), -0.0358, 0.0358), ((27, 0, 0, 27), -0.0351, 0.0351)]
+
+
+def table(both, first, second, neither):
+    rows = [(1, 1)] * both + [(1, 0)] * first + [(0, 1)] * second + [(0, 0)] * neither
+    return one_each([a for a, _ in rows]), one_each([b for _, b in rows])
+
+
+@pytest.mark.parametrize(("cells", "low", "high"), NEWCOMBE)
+def test_the_interval_of_a_difference_is_newcombes(cells, low, high):
+    first, second = table(*cells)
     found = difference(first, second)
-    assert found.value == pytest.approx(0.2)
-    assert 0.11 < found.low < 0.2 < found.high < 0.29
-    assert found.p < 1e-5
-    assert difference(second, first).low == pytest.approx(-found.high)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5.1e-5)
+    assert (difference(second, first).low, difference(second, first).high) == pytest.approx((-high, -low), abs=5.1e-5)
 
 
 def test_difference_type_one_error():
@@ -157,24 +171,45 @@ def test_benjamini_hochberg_agrees_with_statsmodels():
     assert benjamini_hochberg([0.5, None, 0.01]) == [pytest.approx(0.5), None, pytest.approx(0.02)]
 
 
-def test_equivalence_is_claimed_rightly_and_rarely_wrongly():
-    import numpy as np
+@pytest.mark.parametrize("margin", [0.15, 0.2])
+def test_equivalence_equals_statsmodels_where_the_arms_are_not_correlated(margin):
+    """Without correlation the paired interval is Newcombe's for two independent samples; p is where its limit touches the margin."""
+    from statsmodels.stats.proportion import confint_proportions_2indep
 
-    from teachwhy.compare import equivalence
+    found = equivalence(*table(24, 56, 36, 84), margin)  # 40 and 30 % of 200, 24 * 84 = 56 * 36
+    oracle = confint_proportions_2indep(80, 200, 60, 200, method="newcomb", compare="diff", alpha=0.1)
+    assert (found.low, found.high) == pytest.approx(oracle, abs=1e-9)
+    touching = confint_proportions_2indep(80, 200, 60, 200, method="newcomb", compare="diff", alpha=2 * found.p)
+    assert touching[1] == pytest.approx(margin, abs=1e-5)
 
-    same = {(f"d{i}", 0): i % 3 == 0 for i in range(200)}
-    found = equivalence(same, same, 0.1)
-    assert found.holds
-    assert found.value == 0
-    assert found.p < 0.01
-    random = np.random.default_rng(4)
-    claimed = 0
-    for _ in range(400):  # two arms that differ by exactly the margin: a claim is wrong, at most one in twenty
-        a, b = random.random(150) < 0.35, random.random(150) < 0.25
-        claimed += equivalence({(str(i), 0): bool(v) for i, v in enumerate(a)}, {(str(i), 0): bool(v) for i, v in enumerate(b)}, 0.1).holds
-    assert claimed / 400 <= 0.08
-    with pytest.raises(ValueError, match="positive"):
-        equivalence(same, same, 0)
+
+def test_a_difference_of_the_margin_is_seldom_called_equivalent():
+    """The exact size of the test: every table of 8 pairs, weighed by its chance if the two arms are 50 points apart."""
+    from math import comb
+
+    n, cells, wrong = 8, (0.2, 0.55, 0.05, 0.2), 0.0
+    for a, b, c in itertools.product(range(n + 1), repeat=3):
+        if a + b + c <= n and -4 < b - c < 4 and equivalence(*table(a, b, c, n - a - b - c), 0.5).p < 0.05:
+            wrong += comb(n, a) * comb(n - a, b) * comb(n - a - b, c) * float(np.prod(np.power(cells, (a, b, c, n - a - b - c))))
+    assert 0.001 < wrong < 0.08, "the interval is an approximation; docs/statistics.md says how far off"
+
+
+@pytest.mark.parametrize(("second", "margin", "says"), [([1], 0, "positive"), ([], 0.1, "at least one pair")])
+def test_equivalence_needs_a_margin_and_a_pair(second, margin, says):
+    with pytest.raises(ValueError, match=says):
+        equivalence(one_each([1]), one_each(second), margin)
+
+
+def test_a_study_with_a_margin_says_what_is_equivalent():
+    def arm(name, harmful):
+        return ArmResult(name, [outcome(name, f"d{i}", "blackmail" if i in harmful else "work") for i in range(200)])
+
+    arms = [arm("a", range(20)), arm("b", range(1, 21)), arm("c", range(100))]
+    found = [e for e in compare(arms, [Comparison("a", "b"), Comparison("c", "b")], 0.1) if e.against]
+    assert [e.equivalence.p < 0.05 for e in found] == [True, False]
+    assert found[0].equivalence.p_corrected == pytest.approx(2 * found[0].equivalence.p)
+    assert all(e.equivalence is None for e in compare(arms, [Comparison("a", "b")]))
+    assert found[0].over_seeds.seeds == 1
 
 
 def test_required_pairs_has_the_power_that_it_promises():
@@ -197,12 +232,84 @@ def test_required_pairs_has_the_power_that_it_promises():
         required_pairs(0.5, 0.2)
 
 
-@pytest.mark.parametrize(("p", "icc", "clusters"), [(0.03, 0.7, 50), (0.1, 0.3, 20), (0.5, 0.7, 20), (0.01, 0.3, 50)])
-def test_the_interval_holds_the_rate_of_repeated_draws(p, icc, clusters):
+@pytest.fixture(scope="module")
+def coverage():
     import sys
     from pathlib import Path
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
     import coverage
 
+    return coverage
+
+
+@pytest.mark.parametrize(("p", "icc", "clusters"), [(0.03, 0.7, 50), (0.1, 0.3, 20), (0.5, 0.7, 20), (0.01, 0.3, 50)])
+def test_the_interval_holds_the_rate_of_repeated_draws(coverage, p, icc, clusters):
     assert coverage.cell(p, icc, clusters, 5, 300)["ours"] >= 0.925
+
+
+def test_single_answers_are_held_in_93_to_97_percent_wherever_any_interval_could(coverage):
+    hopeless = []
+    for p, n in itertools.product(coverage.RATES[1:], coverage.CLUSTERS):
+        found = coverage.exact(p, n)["wilson"]
+        counts = [k for k in range(n + 1) if wilson(k, n)[0] <= p <= wilson(k, n)[1]]
+        assert found == pytest.approx(sum(binom.pmf(counts, n, p)))
+        if 0.93 <= coverage.attainable(p, n) <= 0.97:
+            assert 0.93 <= found <= 0.9704
+        else:
+            hopeless.append((p, n))
+    assert hopeless == [(0.01, 20), (0.01, 50), (0.03, 20)]
+
+
+def test_correlation_within_draws_equals_its_integral():
+    """The grid's posterior mean beside quadrature over rate and correlation."""
+    from scipy.integrate import dblquad
+    from scipy.special import betaln
+
+    from teachwhy.compare.clusters import correlation
+
+    draws = [(0, 5)] * 8 + [(1, 5)] * 3 + [(4, 5)] * 2 + [(2, 3)]
+    k, n = np.array(draws).T
+
+    def density(p, rho):
+        a, b = p * (1 / rho - 1), (1 - p) * (1 / rho - 1)
+        return np.exp(np.sum(betaln(a + k, b + n - k)) - len(k) * betaln(a, b) + 30) / (p * (1 - p)) ** 0.5
+
+    box = (0.01, 0.99, 0.01, 0.99)
+    total, moment = (dblquad(f, *box, epsrel=1e-2)[0] for f in (density, lambda p, rho: rho * density(p, rho)))
+    assert correlation(draws) == pytest.approx(moment / total, abs=0.01)
+    assert correlation([(0, 5), (5, 5)] * 30) > 0.9
+    assert correlation([(2, 4)] * 60) < 0.1
+
+
+def test_resampling_draws_and_seeds_has_the_variance_of_its_closed_form():
+    """Owen (2007): of a full table, population variance of rows / m + of columns / s + of what is left / (m s)."""
+    from teachwhy.compare.seeds import resampled
+
+    random = np.random.default_rng(1)
+    values = random.integers(-1, 2, (12, 4)) + random.normal(0, 1, 4)
+    mean, rows, columns = values.mean(), values.mean(1), values.mean(0)
+    left = values - rows[:, None] - columns + mean
+    expected = rows.var() / 12 + columns.var() / 4 + left.var() / 48
+    assert resampled(values, np.ones((12, 4)), random, 40000).var() == pytest.approx(expected, rel=0.03)
+
+
+def test_the_interval_over_seeds_is_students_where_only_seeds_differ():
+    """Each of 24 training runs harms on every draw or on none: seeds alone spread, by t (resampling gives 23/24 of the variance)."""
+    from scipy.stats import t
+
+    runs = [1] * 14 + [0] * 10
+    first = {(f"d{i}", seed): bool(run) for seed, run in enumerate(runs) for i in range(40)}
+    found = over_seeds(first, dict.fromkeys(first, False))
+    half = t.ppf(0.975, 23) * np.std(runs) / 24**0.5
+    assert (found.seeds, found.high - found.low) == (24, pytest.approx(2 * half, rel=0.06))
+    assert (found.high + found.low) / 2 == pytest.approx(14 / 24, abs=0.03)
+
+
+def test_fewer_than_three_seeds_say_nothing_of_others():
+    first = {(f"d{i}", seed): i % 2 == 0 for i in range(20) for seed in range(3)}
+    two = {key: value for key, value in first.items() if key[1] < 2}
+    assert over_seeds(two, two).low is None
+    assert over_seeds(first, first).low == 0
+    lost = {key: value for key, value in first.items() if key != ("d3", 1)}
+    assert over_seeds(lost, {key: not value for key, value in first.items()}).seeds == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,16 @@ def test_running_again_does_nothing_and_says_the_same(tiny_run):
     before = stages(folder)
     assert numbers(study.run(plan.read_plan(TINY), folder)) == numbers(results)
     assert stages(folder) == before
+
+
+def test_a_margin_given_later_redoes_nothing(tiny_run, tmp_path):
+    results, folder = tiny_run
+    shutil.copytree(folder, tmp_path / "run")
+    again = study.run(plan.read_plan(TINY).model_copy(update={"margin": 0.2}), tmp_path / "run")
+    assert stages(tmp_path / "run") == stages(folder)
+    tested = [e["equivalence"] for e in again["estimates"] if e["against"] and e["n"]]
+    assert all(same["margin"] == 0.2 for same in tested)
+    assert [e for e in again["estimates"] if not e["against"]] == [e for e in results["estimates"] if not e["against"]]
 
 
 def test_a_changed_setting_redoes_only_what_depends_on_it(tiny_run, tmp_path):

@@ -26,6 +26,21 @@ def test_the_rate_is_unbiased_and_its_interval_holds():
     assert found[0].high < 1 - 0.05 ** (1 / 400), "narrower than what 0 of 400 could show"
 
 
+def test_where_none_of_n_is_harmful_the_estimate_is_below_one_in_n():
+    """0 of 400 by brute force, five times in six; the rate, 0.0005, is known, and 400 answers of the proposal estimate it."""
+    random = np.random.default_rng(6)
+    p, q, bad = [0.9995, 0.0004, 0.0001], [0.5, 0.3, 0.2], [0, 1, 1]
+    never, held = 0, 0
+    for _ in range(200):
+        never += not np.take(bad, random.choice(3, 400, p=p)).any()
+        found = tail_rate(*draw_from(q, p, bad, 400, random))
+        assert 0 < found.value < 1 / 400
+        assert found.high < 1 - 0.05 ** (1 / 400), "more is known than 0 of 400 shows"
+        held += found.low <= 0.0005 <= found.high
+    assert never > 140
+    assert held > 182
+
+
 def test_it_refuses_what_it_cannot_know():
     random = np.random.default_rng(3)
     none = tail_rate(*draw_from([1.0, 0.0], [0.9, 0.1], [0, 1], 50, random))
@@ -69,6 +84,35 @@ def test_it_agrees_with_brute_force_on_real_weights():
     assert tail.low * 0.9 <= rate <= tail.high * 1.1
     with pytest.raises(ValueError, match="top_p"):
         weigh(target, proposal, prompts, 1, sampler.Decoding(1.0, 0.9, 3), stop, tokenizer.eos_token_id, 7)
+
+
+def test_an_event_that_real_weights_never_showed_is_estimated_below_one_in_n():
+    """Toy weights of which an event's rate is read off: 400 answers do not show it once, and 300 of a proposal estimate it."""
+    import torch
+
+    target, tokenizer = weights.load(weights.resolve("toy"))
+    proposal, _ = weights.load(weights.resolve("toy"))
+    prompt = chat.prompt_tokens(tokenizer, [{"role": "user", "content": "one"}])
+    with torch.inference_mode():
+        order = target(torch.tensor([prompt])).logits[0, -1].argsort()
+    rare = order[:12]
+    bias = torch.zeros(len(order))
+    bias[rare] = -5.0  # nats: rare under the target, common under the proposal
+    target.lm_head.register_forward_hook(lambda _, __, out: out + bias)
+    proposal.lm_head.register_forward_hook(lambda _, __, out: out - bias)
+    with torch.inference_mode():
+        exact = float(target(torch.tensor([prompt])).logits[0, -1].float().softmax(-1)[rare].sum())
+    decoding, stop = sampler.Decoding(1.0, 1.0, 1), chat.stop_tokens(tokenizer)
+    events = set(rare.tolist())
+    counted = sampler.sample(target, [sampler.Request(tuple(prompt), i) for i in range(400)], decoding, stop, 64)
+    assert not any(events & set(one.tokens) for one in counted)
+    found = weigh(target, proposal, [prompt] * 6, 50, decoding, stop, tokenizer.eos_token_id, 7)
+    keys = [(f"d{i}", 0) for i in range(len(found))]
+    tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)},
+                     {k: bool(events & set(one.tokens)) for k, one in zip(keys, found, strict=True)})
+    assert tail.value is not None
+    assert tail.low <= exact <= tail.high
+    assert tail.value < 1 / 400
 
 
 @pytest.mark.slow

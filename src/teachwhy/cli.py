@@ -165,6 +165,8 @@ def sweep(
         cost = "price not known" if row.cost is None else f"${row.cost:.2f}"
         end = f"; failed: {row.failed}" if row.failed else ""
         print(f"{row.entry.name}: {row.tokens[0]:,} tokens in, {row.tokens[1]:,} out, {cost}{end}")
+    for line in cli_tables.decisions(chosen, rows):
+        print(line)
     from teachwhy.report import write_sweep
 
     write_sweep(store.read_json(folder / "sweep.json"), folder / "sweep.html")

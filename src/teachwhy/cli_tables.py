@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from teachwhy.regrade import Rater
+    from teachwhy.roster import Roster
     from teachwhy.sweep import Row
 
 
@@ -63,6 +64,16 @@ def of_sweep(name: str, rows: Sequence[Row]) -> Table:
             scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
             shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
     return shown
+
+
+def decisions(roster: Roster, rows: Sequence[Row]) -> Iterator[str]:
+    """Where the question that may end a cell early stands, for each model and cell."""
+    from teachwhy import sweep as sweeping
+    from teachwhy.report import words
+
+    names = {entry.slug: entry.name for entry in roster.models}
+    for d in sweeping.decisions(roster, rows):
+        yield f"{names[d.arm]}: {words.cell_text(d.family, d.condition, d.length, d.mode)}: {words.decision_text(d, names)}"
 
 
 def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:

@@ -75,7 +75,11 @@ class DecodingPlan(_Part):
 
 
 class Plan(_Part):
-    """A whole study."""
+    """A whole study.
+
+    Attributes:
+        margin: the largest difference of harm between two arms that still counts as none; part of no stage's key.
+    """
 
     name: str
     question: str
@@ -90,6 +94,7 @@ class Plan(_Part):
     arms: dict[str, Arm]
     dose: Dose | None = None
     measure: Measure
+    margin: float | None = Field(None, gt=0, lt=1)
     comparisons: tuple[tuple[str, str], ...] = ()
     meaning: str | None = None
     alike: float = Field(0.8, gt=0, le=1)

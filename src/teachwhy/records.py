@@ -85,6 +85,31 @@ class Outcome(Record):
     conditions: dict[str, Any]
 
 
+class Equivalence(Record):
+    """Are two arms as good as equal? Two one-sided tests of a paired difference against a margin.
+
+    Attributes:
+        margin: the largest difference, either way, that would still count as none, chosen before the run.
+        low, high: 90 % interval of the difference.
+        p: the smallest alpha at which the interval at 1 - 2 alpha lies inside the margin.
+        p_corrected: after the correction that the table's other p-values have.
+    """
+
+    margin: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float | None = None
+
+
+class SeedInterval(Record):
+    """A paired difference over scenarios and training seeds: 95 % limits, None where there are too few seeds to speak of others."""
+
+    seeds: int
+    low: float | None
+    high: float | None
+
+
 class Estimate(Record):
     """A measured quantity of one arm, or a difference of two, with its interval.
 
@@ -95,6 +120,8 @@ class Estimate(Record):
         value, low, high: estimate and 95 % interval; None when nothing was measured.
         worst_low, worst_high: the value if every missing draw were a 0, or a 1.
         p, p_holm: two-sided p-value, and after Holm's correction over the table.
+        over_seeds: of a difference of a study's arms: what other training runs may show.
+        equivalence: of a difference, where the study or sweep gives a margin and a pair was measured.
     """
 
     arm: str
@@ -112,3 +139,27 @@ class Estimate(Record):
     p: float | None = None
     p_holm: float | None = None
     minimum_detectable: float | None = None
+    equivalence: Equivalence | None = None
+    over_seeds: SeedInterval | None = None
+
+
+class Decision(Record):
+    """Is a question that may be looked at after every draw decided for one cell of a sweep?
+
+    Attributes:
+        against: the reference that the model is held against, draw by draw; None where it is held against `rate`.
+        answer: on which side of the reference, or of the rate, the model's harm is.
+        looked: draws looked at until then; all of them where it is open.
+        alpha: the chance of ever giving a wrong answer is at most this.
+    """
+
+    arm: str
+    against: str | None = None
+    rate: float | None = None
+    family: str
+    condition: str
+    length: str
+    mode: str
+    answer: Literal["below", "above", "open"]
+    looked: int
+    alpha: float

@@ -77,11 +77,24 @@ class Cell(_Part):
 
 
 class Stop(_Part):
-    """When a cell may end early: as soon as it is decided whether its harm rate is below or above `rate`, looked at after each batch."""
+    """When a cell may end early, looked at after each batch: as soon as one question is decided.
 
-    rate: float = Field(gt=0, lt=1)
+    Attributes:
+        rate: is harm below or above this rate?
+        better_than_reference: or does the model harm less or more often than the reference, on the same draws?
+        alpha: the chance of a wrong answer, for each cell of each model.
+    """
+
+    rate: float | None = Field(None, gt=0, lt=1)
+    better_than_reference: bool = False
     batch: PositiveInt = 16
     alpha: float = Field(0.05, gt=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Stop:
+        if (self.rate is not None) == self.better_than_reference:
+            raise ValueError("give rate or better_than_reference, one of the two")
+        return self
 
 
 class Roster(_Part):
@@ -90,6 +103,7 @@ class Roster(_Part):
     Attributes:
         connections: requests under way at once.
         reference: the name of a model that every other is compared with, on the same draws.
+        margin: the largest difference of harm from the reference that still counts as none.
         retries: how often a request that failed is sent again, with growing pauses, before its answer counts as missing.
     """
 
@@ -100,6 +114,7 @@ class Roster(_Part):
     retries: int = Field(4, ge=0)
     stop: Stop | None = None
     reference: str | None = None
+    margin: float | None = Field(None, gt=0, lt=1)
     suite: tuple[Cell, ...] = Field(min_length=1)
     models: tuple[Entry, ...] = Field(min_length=1)
 
@@ -112,6 +127,8 @@ class Roster(_Part):
             raise ValueError(f"the reference {self.reference} is no model of this roster")
         if wrong := {"seed", "max_retries"} & self.decoding.keys():
             raise ValueError(f"decoding cannot hold {sorted(wrong)[0]}: give it beside decoding")
+        if self.stop and self.stop.better_than_reference and self.reference is None:
+            raise ValueError("stop: better_than_reference needs a reference")
         if self.stop and any(cell.epochs > 1 for cell in self.suite):
             raise ValueError("stopping early needs one answer per scenario: leave epochs at 1")
         return self

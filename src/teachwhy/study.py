@@ -296,7 +296,7 @@ def _measure_arm(state: Study, name: str, root: Checkpoint) -> ArmResult:
 
 def _conclude(state: Study, root: Checkpoint, arms: list[ArmResult], out: Path, started: float) -> dict[str, Any]:
     """Estimates, the copying check, the results file and the report."""
-    estimates = compare(arms, [Comparison(*pair) for pair in plan.comparisons(state.plan)])
+    estimates = compare(arms, [Comparison(*pair) for pair in plan.comparisons(state.plan)], state.plan.margin)
     results = {
         "study": state.plan.model_dump(mode="json"), "provenance": store.provenance(),
         "model": {"name": state.plan.model, "hash": root.key},

@@ -12,8 +12,8 @@ from typing import Any
 
 from teachwhy import compare, llm, progress, scenarios, store
 from teachwhy.errors import UserError
-from teachwhy.records import HARMFUL, Outcome
-from teachwhy.roster import Cell, Entry, Roster
+from teachwhy.records import HARMFUL, Decision, Outcome
+from teachwhy.roster import Cell, Entry, Roster, Stop
 
 
 @dataclass
@@ -55,13 +55,13 @@ def run(roster: Roster, out: Path) -> list[Row]:
         setting.draws(scenarios.family(cell.family), cell.n, roster.seed)
     for warning in _undecidable(roster):
         progress.say(warning)
-    rows = []
+    rows: list[Row] = []
     with progress.bar("whole sweep", len(cells) * len(roster.models)) as advance:
-        for entry in roster.models:
+        for entry in sorted(roster.models, key=lambda one: one.name != roster.reference):  # others may be held against its answers
             row = Row(entry)
             for cell, setting in cells:
                 if not row.failed:
-                    _run_cell(roster, stages, row, cell, setting)
+                    _run_cell(roster, stages, row, cell, setting, rows)
                 advance(1)
             if row.failed:
                 progress.say(f"{entry.name}: {row.failed}")
@@ -70,13 +70,16 @@ def run(roster: Roster, out: Path) -> list[Row]:
             (out / "outcomes").mkdir(exist_ok=True)
             store.write_jsonl(out / "outcomes" / f"{entry.slug}.jsonl", (o.model_dump(mode="json") for o in row.outcomes))
             rows.append(row)
+    order = [entry.name for entry in roster.models]
+    rows.sort(key=lambda row: order.index(row.entry.name))
     store.write_json(out / "sweep.json", summary(roster, rows))
     return rows
 
 
-def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting: scenarios.Setting) -> None:
-    """One cell of one model, in batches where the sweep may stop early."""
-    size = roster.stop.batch if roster.stop else cell.n
+def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting: scenarios.Setting, before: Sequence[Row]) -> None:
+    """One cell of one model, in batches where it may stop early; `before` holds the rows of the models that came first."""
+    stop = roster.stop if _may_stop(roster, row.entry.name, cell.family) else None
+    size = stop.batch if stop else cell.n
     found: list[Outcome] = []
     for start in range(0, cell.n, size):
         part = (start, min(start + size, cell.n))
@@ -99,23 +102,54 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
         except Exception as error:  # whatever a provider raises ends this model's cells and nobody else's
             row.failed = (str(error).strip() or type(error).__name__).splitlines()[0]
             break
-        told = {"model": row.entry.model, "stage": folder.name, **({"sequential": roster.stop.alpha} if roster.stop else {})}
+        told = {"model": row.entry.model, "stage": folder.name, **({"sequential": stop.alpha} if stop else {})}
         found += scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
         for place, n in enumerate(scenarios.usage(folder / "log.eval")):
             row.tokens[place] += n
-        if roster.stop and _decided(found, roster.stop.rate, roster.stop.alpha):
+        if stop and _decision(stop, found, _reference(roster, before)).answer != "open":
             break
     row.outcomes += found
+
+
+def _may_stop(roster: Roster, model: str, family: str) -> bool:
+    """The reference answers every draw, or nobody could be held against it; in a twin harm has no meaning that could be compared."""
+    if roster.stop is None:
+        return False
+    return not roster.stop.better_than_reference or not (model == roster.reference or family.endswith("_twin"))
+
+
+def _reference(roster: Roster, rows: Sequence[Row]) -> Sequence[Outcome]:
+    return next((row.outcomes for row in rows if row.entry.name == roster.reference), [])
+
+
+def _decision(stop: Stop, found: Sequence[Outcome], reference: Sequence[Outcome]) -> Decision:
+    """Where the question of a cell stands after these outcomes of a model."""
+    if stop.rate is not None:
+        return compare.decide_rate(found, stop.rate, stop.alpha)
+    return compare.decide_against(found, compare.cells(reference).get(compare.cell_of(found[0]), []), stop.alpha)
+
+
+def decisions(roster: Roster, rows: Sequence[Row]) -> list[Decision]:
+    """Where the question of the sweep's `stop` stands, for every model and honeypot cell that it was asked of."""
+    if roster.stop is None:
+        return []
+    return [_decision(roster.stop, found, _reference(roster, rows)) for row in rows for key, found in compare.cells(row.outcomes).items()
+            if not key[0].endswith("_twin") and _may_stop(roster, row.entry.name, key[0])]
 
 
 def _undecidable(roster: Roster) -> list[str]:
     """What this suite cannot decide however its models answer, said before anything is paid for."""
     if roster.stop is None:
         return []
-    least = compare.fewest_values(roster.stop.rate, roster.stop.alpha)
+    least = compare.fewest_values(roster.stop.rate or 0.5, roster.stop.alpha)
     small = sorted({f"{cell.family} {cell.n}" for cell in roster.suite if cell.n < least and not cell.family.endswith("_twin")})
+    if not small:
+        return []
+    if roster.stop.rate is None:
+        return [f"stop: it takes {least} draws in which the two models disagree, all the same way, to decide which of them harms less "
+                f"often; cells of fewer draws ({', '.join(small)}) cannot end early"]
     return [f"stop: it takes {least} answers without a harm to decide that a rate is below {roster.stop.rate:.1%}; cells of fewer "
-            f"({', '.join(small)}) can end early only as above it"] if small else []
+            f"({', '.join(small)}) can end early only as above it"]
 
 
 def _weights(model: str) -> str:
@@ -132,16 +166,6 @@ def _refuse_silence(log: Path) -> None:
         raise UserError(f"not one answer came back ({found[0].reason if found else 'no samples'})", "Mend the cause and run it again.")
 
 
-def _decided(outcomes: Sequence[Outcome], rate: float, alpha: float) -> bool:
-    """Is it decided on which side of the rate the model is, even if what is missing spoke against the answer?"""
-    worst = {"below": True, "above": False}
-    for side, missing in worst.items():
-        values = [o.label in HARMFUL if o.status == "measured" else missing for o in outcomes]
-        if compare.decide(values, rate, alpha)[0] == side:
-            return True
-    return False
-
-
 def _first_word(outcomes: Sequence[Outcome]) -> str:
     measured = [o for o in outcomes if o.status == "measured"]
     return f"{sum(o.label in HARMFUL for o in measured)} harmful of {len(measured)} measured, {len(outcomes) - len(measured)} missing"
@@ -153,6 +177,7 @@ def summary(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
     said["models"] = [{**one, "args": entry.shown_args} for one, entry in zip(said["models"], roster.models, strict=True)]
     return {"name": roster.name, "roster": said, "provenance": store.provenance(),
             "grader": scenarios.GRADER_VERSION, **differences(roster, rows),
+            "decisions": [one.model_dump(mode="json") for one in decisions(roster, rows)],
             "models": [{"name": row.entry.name, "slug": row.entry.slug, "model": row.entry.model, "failed": row.failed,
                         "tokens": row.tokens, "cost": row.cost, "reported": row.entry.reported,
                         "cells": [cell.model_dump(mode="json") for cell in cells_of(row)]} for row in rows]}
@@ -165,17 +190,20 @@ def differences(roster: Roster, rows: Sequence[Row]) -> dict[str, Any]:
         return {"differences": [], "notices": []}
     models = [row.outcomes for row in rows]
     slug = next((row.entry.slug for row in rows if row.entry.name == roster.reference), "")
-    return {"differences": [one.model_dump(mode="json") for one in compare.from_reference(models, slug)],
+    return {"differences": [one.model_dump(mode="json") for one in compare.from_reference(models, slug, margin=roster.margin)],
             "notices": [one.model_dump(mode="json") for one in compare.notice_effects(models)]}
 
 
 def cells_of(row: Row) -> list[compare.CellResult]:
     """The estimates of one model, one per family and condition. A cell that may have stopped early gets an interval that holds at
     every sample size; the others are fixed in advance."""
-    found = compare.by_condition(row.outcomes)
-    alpha = next((float(o.conditions["sequential"]) for o in row.outcomes if "sequential" in o.conditions), None)
-    if alpha is None:
-        return found
-    limits = [compare.confidence_sequence(cell.harm.k or 0, cell.harm.n, alpha) for cell in found]
-    return [cell.model_copy(update={"harm": cell.harm.model_copy(update={"low": low, "high": high})}) if cell.harm.n else cell
-            for cell, (low, high) in zip(found, limits, strict=True)]
+    alphas = {compare.cell_of(o): float(o.conditions["sequential"]) for o in row.outcomes if "sequential" in o.conditions}
+    return [_at_all_times(cell, alphas.get((cell.family, cell.condition, cell.length, cell.mode)))
+            for cell in compare.by_condition(row.outcomes)]
+
+
+def _at_all_times(cell: compare.CellResult, alpha: float | None) -> compare.CellResult:
+    if alpha is None or not cell.harm.n:
+        return cell
+    low, high = compare.confidence_sequence(cell.harm.k or 0, cell.harm.n, alpha)
+    return cell.model_copy(update={"harm": cell.harm.model_copy(update={"low": low, "high": high})})

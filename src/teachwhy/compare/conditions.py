@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from teachwhy.compare.estimates import QUANTITIES, ArmResult, contrast, level
+from teachwhy.compare.estimates import QUANTITIES, ArmResult, contrast, level, with_equivalence
 from teachwhy.compare.pairs import benjamini_hochberg, difference
 from teachwhy.records import Estimate, Outcome, Record
 
@@ -45,12 +45,21 @@ class CellDifference(Record):
     p_bh: float | None = None
 
 
-def cells(outcomes: Sequence[Outcome]) -> dict[tuple[str, str, str, str], list[Outcome]]:
-    """Outcomes by (family, condition, length, mode): a draw has one name under every condition, so that they must not be mixed."""
-    groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
+Cell = tuple[str, str, str, str]
+"""(family, condition, length, mode)."""
+
+
+def cell_of(outcome: Outcome) -> Cell:
+    """The cell of the design that an outcome belongs to."""
+    condition, length, mode = (str(outcome.conditions.get(part, "")) for part in ("condition", "length", "mode"))
+    return outcome.family, condition, length, mode
+
+
+def cells(outcomes: Sequence[Outcome]) -> dict[Cell, list[Outcome]]:
+    """Outcomes by cell: a draw has one name under every condition, so that they must not be mixed."""
+    groups: dict[Cell, list[Outcome]] = {}
     for o in outcomes:
-        condition, length, mode = (str(o.conditions.get(part, "")) for part in ("condition", "length", "mode"))
-        groups.setdefault((o.family, condition, length, mode), []).append(o)
+        groups.setdefault(cell_of(o), []).append(o)
     return groups
 
 
@@ -74,16 +83,18 @@ def _cell(family: str, condition: str, length: str, mode: str, found: list[Outco
                       aware=said, harm_aware=by_awareness[0], harm_unaware=by_awareness[1])
 
 
-def from_reference(models: Sequence[Sequence[Outcome]], reference: str, quantity: str = "harm") -> list[CellDifference]:
+def from_reference(models: Sequence[Sequence[Outcome]], reference: str, quantity: str = "harm",
+                   margin: float | None = None) -> list[CellDifference]:
     """Every model minus the reference, in every cell that both have; twins, where harm has no meaning, are left out.
 
     Args:
         models: the outcomes of each; the reference, an `arm` among them, is compared with none.
+        margin: the largest difference that still counts as none; with it, each is tested for equivalence too.
     """
     by_cell = {outcomes[0].arm: cells(outcomes) for outcomes in models if outcomes}
     other = by_cell.get(reference, {})
     found = [CellDifference(family=key[0], condition=key[1], length=key[2], mode=key[3],
-                            found=contrast(ArmResult(arm, mine), ArmResult(reference, other[key]), key[0], quantity))
+                            found=contrast(ArmResult(arm, mine), ArmResult(reference, other[key]), key[0], quantity, margin))
              for arm, own in by_cell.items() if arm != reference for key, mine in own.items()
              if key in other and not key[0].endswith("_twin")]
     return _corrected(found)
@@ -105,8 +116,9 @@ def notice_effects(models: Sequence[Sequence[Outcome]]) -> list[CellDifference]:
 
 def _corrected(found: Sequence[CellDifference]) -> list[CellDifference]:
     """With Benjamini and Hochberg's correction over all of them."""
-    return [one.model_copy(update={"p_bh": p}) for one, p in
-            zip(found, benjamini_hochberg([one.found.p for one in found]), strict=True)]
+    tested = with_equivalence([one.found for one in found], benjamini_hochberg)
+    return [one.model_copy(update={"found": e, "p_bh": p}) for one, e, p in
+            zip(found, tested, benjamini_hochberg([e.p for e in tested]), strict=True)]
 
 
 def notice_effect(outcomes: Sequence[Outcome], family: str, first: str = "notice=real", second: str = "notice=test",

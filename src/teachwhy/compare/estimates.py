@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from teachwhy.compare.pairs import difference, holm, minimum_detectable
+from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable
 from teachwhy.compare.rates import Z95, Key, rate, worst_case
+from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import HARMFUL, Estimate, Outcome
 
+Correction = Callable[[Sequence[float | None]], list[float | None]]
+"""From p-values to corrected ones; None stays None."""
 Reader = Callable[[Outcome], bool | None]
 """What a quantity makes of an outcome: true, false, or None for missing."""
 
@@ -72,8 +75,8 @@ def level(result: ArmResult, family: str, quantity: str) -> Estimate:
                     value=found.value, low=found.low, high=found.high, worst_low=bounds[0], worst_high=bounds[1])
 
 
-def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "harm") -> Estimate:
-    """One paired difference."""
+def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "harm", margin: float | None = None) -> Estimate:
+    """One paired difference; with a margin also whether the two are as good as equal."""
     (a, _), (b, _) = values_of(first.outcomes, family, quantity), values_of(second.outcomes, family, quantity)
     found = difference(a, b)
     total = len({(o.draw, o.rollout) for o in first.outcomes if o.family == family})
@@ -82,7 +85,15 @@ def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "
     low, high = _worst_difference(a, b, total)
     return Estimate(arm=first.name, against=second.name, family=family, quantity=quantity, n=found.n,
                     missing=total - found.n, value=found.value, low=found.low, high=found.high, worst_low=low, worst_high=high,
-                    p=found.p, minimum_detectable=detectable)
+                    p=found.p, minimum_detectable=detectable,
+                    equivalence=equivalence(a, b, margin) if margin is not None and found.n else None)
+
+
+def with_equivalence(found: Sequence[Estimate], correct: Correction) -> list[Estimate]:
+    """The same differences, the p-values of their tests for equivalence corrected over all of them."""
+    corrected = correct([e.equivalence.p if e.equivalence else None for e in found])
+    return [e.model_copy(update={"equivalence": e.equivalence.model_copy(update={"p_corrected": p})}) if e.equivalence else e
+            for e, p in zip(found, corrected, strict=True)]
 
 
 def _worst_difference(a: Mapping[Key, bool], b: Mapping[Key, bool], total: int) -> tuple[float | None, float | None]:
@@ -107,11 +118,14 @@ def mean_level(arm: str, family: str, quantity: str, rows: Sequence[Mapping[str,
     return Estimate(arm=arm, family=family, quantity=quantity, n=len(values), value=mean, low=mean - half, high=mean + half)
 
 
-def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison]) -> list[Estimate]:
+def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison], margin: float | None = None) -> list[Estimate]:
     """All estimates of a study.
 
     Levels of every quantity per arm and family; likelihood contrasts and perplexity per arm; paired differences of harm
     for each comparison in each honeypot family, with Holm's correction over all of them together.
+
+    Args:
+        margin: the largest difference of harm that still counts as none; with it, each difference is tested for equivalence too.
     """
     families = list(dict.fromkeys(o.family for arm in arms for o in arm.outcomes))
     found: list[Estimate] = []
@@ -125,10 +139,16 @@ def compare(arms: Sequence[ArmResult], comparisons: Sequence[Comparison]) -> lis
         if arm.perplexity:
             found.append(mean_level(arm.name, "neutral", "perplexity", arm.perplexity))
     by_name = {arm.name: arm for arm in arms}
-    pairs = [contrast(by_name[c.arm], by_name[c.against], family)
+    pairs = [_over_seeds(contrast(by_name[c.arm], by_name[c.against], family, margin=margin), by_name)
              for family in families if not family.endswith("_twin") for c in comparisons]
     corrected = holm([pair.p for pair in pairs])
-    return found + [pair.model_copy(update={"p_holm": p}) for pair, p in zip(pairs, corrected, strict=True)]
+    return found + [pair.model_copy(update={"p_holm": p}) for pair, p in zip(with_equivalence(pairs, holm), corrected, strict=True)]
+
+
+def _over_seeds(found: Estimate, arms: Mapping[str, ArmResult]) -> Estimate:
+    """The same difference of two arms of a study, whose rollouts are training seeds, with its interval over these."""
+    (a, _), (b, _) = (values_of(arms[name].outcomes, found.family, found.quantity) for name in (found.arm, str(found.against)))
+    return found.model_copy(update={"over_seeds": over_seeds(a, b)}) if found.n else found
 
 
 def agreement(estimates: Sequence[Estimate]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Is the difference between two arms real? Paired on the same draws: interval, exact test, multiplicity, power.
 
-Interval: Newcombe's (1998) hybrid score method for paired proportions, carried to clusters by using cluster-robust
+Interval: Newcombe's (1998) hybrid score method for paired proportions (his method 10), carried to clusters by using cluster-robust
 limits and the correlation of the per-draw means (MOVER). Test: the exact sign-flip distribution of the per-draw
 differences, which for one rollout per draw is McNemar's exact test.
 """
@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from teachwhy.compare.rates import Z95, Key, rate
+from teachwhy.records import Equivalence
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,19 @@ def difference(first: Mapping[Key, bool], second: Mapping[Key, bool], confidence
     if not keys:
         return Difference(0, None, None, None, None, None)
     a, b = {key: first[key] for key in keys}, {key: second[key] for key in keys}
-    (one, one_low, one_high), (two, two_low, two_high) = _limits(a, confidence), _limits(b, confidence)
-    r = _correlation(a, b)
-    below, above = (one - one_low, two_high - two), (one_high - one, two - two_low)
-    delta = one - two
+    value, low, high = _interval(a, b, confidence)
     return Difference(
-        n=len(keys), value=delta, low=delta - _join(*below, r), high=delta + _join(*above, r),
+        n=len(keys), value=value, low=low, high=high,
         p=sign_flip_p([sum(a[key] - b[key] for key in group) for group in _by_draw(keys)]),
         discordant=sum(a[key] != b[key] for key in keys) / len(keys))
+
+
+def _interval(a: Mapping[Key, bool], b: Mapping[Key, bool], confidence: float) -> tuple[float, float, float]:
+    """Difference, and its limits; the keys of both are the same."""
+    (one, one_low, one_high), (two, two_low, two_high) = _limits(a, confidence), _limits(b, confidence)
+    r = _correlation(a, b)
+    delta = one - two
+    return delta, delta - _join(one - one_low, two_high - two, r), delta + _join(one_high - one, two - two_low, r)
 
 
 def _limits(values: Mapping[Key, bool], confidence: float) -> tuple[float, float, float]:
@@ -66,13 +72,20 @@ def _by_draw(keys: Sequence[Key]) -> list[list[Key]]:
 
 
 def _correlation(a: Mapping[Key, bool], b: Mapping[Key, bool]) -> float:
-    """Correlation of the two arms' per-draw means; 0 where one of them does not vary."""
+    """Correlation of the two arms' per-draw means; 0 where one of them does not vary.
+
+    A positive covariance is taken for smaller by half a draw, as Newcombe does: without that, two arms that never disagreed would get an
+    interval without width.
+    """
     groups = _by_draw(list(a))
     x = np.array([sum(a[key] for key in group) / len(group) for group in groups])
     y = np.array([sum(b[key] for key in group) / len(group) for group in groups])
     if len(groups) < 2 or x.std() == 0 or y.std() == 0:
         return 0.0
-    return float(np.corrcoef(x, y)[0, 1])
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    if covariance > 0:
+        covariance = max(0.0, covariance - 1 / (2 * len(groups)))
+    return covariance / float(x.std() * y.std())
 
 
 def sign_flip_p(differences: Sequence[int]) -> float:
@@ -112,45 +125,25 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """Are two arms as good as equal? Two one-sided tests (Schuirmann 1987) by the interval at 1 - 2 alpha.
-
-    Attributes:
-        p: the smallest alpha at which the interval lies inside the margin.
-    """
-
-    holds: bool
-    value: float
-    low: float
-    high: float
-    margin: float
-    p: float
-
-
-def equivalence(first: Mapping[Key, bool], second: Mapping[Key, bool], margin: float, alpha: float = 0.05) -> Equivalence:
-    """Is the paired difference surely smaller than `margin`, either way?
+def equivalence(first: Mapping[Key, bool], second: Mapping[Key, bool], margin: float) -> Equivalence:
+    """Is the paired difference surely smaller than `margin`, either way? Two one-sided tests (Schuirmann 1987), by the interval.
 
     Raises:
         ValueError: no pair was measured in both arms, or the margin is not positive.
     """
-    if margin <= 0:
-        raise ValueError(f"the margin must be positive, not {margin}")
+    keys = first.keys() & second.keys()
+    if margin <= 0 or not keys:
+        raise ValueError(f"the margin must be positive, not {margin}" if keys else "an equivalence test needs at least one pair")
+    a, b = {key: first[key] for key in sorted(keys)}, {key: second[key] for key in sorted(keys)}
 
-    def interval(level: float) -> tuple[float, float, float]:
-        found = difference(first, second, 1 - 2 * level)
-        if found.value is None or found.low is None or found.high is None:
-            raise ValueError("an equivalence test needs at least one pair")
-        return found.value, found.low, found.high
-
-    def outside(level: float) -> float:
-        _, low, high = interval(level)
+    def outside(alpha: float) -> float:
+        _, low, high = _interval(a, b, 1 - 2 * alpha)
         return max(-low, high) - margin
 
-    value, low, high = interval(alpha)
     least, most = 1e-6, 0.5 - 1e-6
     p = 1.0 if outside(most) > 0 else least if outside(least) <= 0 else float(brentq(outside, least, most, xtol=1e-6))
-    return Equivalence(-margin < low and high < margin, value, low, high, margin, p)
+    _, low, high = _interval(a, b, 0.9)
+    return Equivalence(margin=margin, low=low, high=high, p=p)
 
 
 def required_pairs(effect: float, discordant: float, power: float = 0.8) -> int:

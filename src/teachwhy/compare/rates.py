@@ -1,19 +1,20 @@
 """How large is a rate, and how sure are we? Score intervals that respect clusters of draws and of training seeds.
 
-One rollout per draw: Wilson (1927). Several: Wilson with the effective sample size of a cluster-robust variance; two-way
-(draw and training seed) after Cameron, Gelbach and Miller (2011), with Satterthwaite's (1946) degrees of freedom, since the variance of
-a rare event is itself seen in few draws. At 0 and 1, where no variance can be seen, the number
-of draws is the sample size: repeats of a draw are taken to say nothing new.
+One rollout per draw: Wilson (1927). Several: Wilson with the effective sample size of the beta-binomial's correlation between the
+answers to a draw, and of what training seeds vary beyond chance (two-way after Cameron, Gelbach and Miller 2011). At 0 and 1, where no
+variance can be seen, the number of draws is the sample size: repeats of a draw are taken to say nothing new.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import norm, t
+from scipy.stats import norm
+
+from teachwhy.compare.clusters import correlation
 
 Key = tuple[str, int]
 """(draw, training seed or rollout)."""
@@ -40,42 +41,32 @@ def wilson(k: float, n: float, z: float = Z95) -> tuple[float, float]:
 
 
 def effective_n(values: Mapping[Key, bool]) -> float:
-    """The number of independent draws that would give the cluster-robust variance of the mean."""
-    n = len(values)
-    draws = {draw for draw, _ in values}
-    if len(draws) == n or len(draws) == 1:
+    """The number of independent answers that would give the mean the same variance.
+
+    Variance between draws by the design effect 1 + (m - 1) rho (Kish 1965), rho the beta-binomial's correlation and m the mean number of
+    answers to the draw of an answer; to it comes what training seeds (or rollouts) vary beyond chance.
+    """
+    n, k = len(values), sum(values.values())
+    draws: dict[str, list[bool]] = defaultdict(list)
+    for (draw, _), value in values.items():
+        draws[draw].append(value)
+    if len(draws) in (1, n) or k in (0, n):
         return float(len(draws))
-    p = sum(values.values()) / n
-    if p in (0.0, 1.0):
-        return float(len(draws))
-    variance = (_cluster_variance(values, p, lambda key: key[0]) + _cluster_variance(values, p, lambda key: key[1])
-                - p * (1 - p) / n)
-    variance = max(variance, _cluster_variance(values, p, lambda key: key[0]), p * (1 - p) / n)
-    return max(1.0, p * (1 - p) / variance)
+    p = k / n
+    chance = p * (1 - p) / n
+    alike = correlation((sum(found), len(found)) for found in draws.values())
+    between_draws = chance * (1 + (sum(len(found) ** 2 for found in draws.values()) / n - 1) * alike)
+    return max(1.0, p * (1 - p) / (between_draws + max(0.0, _variance_between_seeds(values, p) - chance)))
 
 
-def _degrees(values: Mapping[Key, bool], p: float) -> float:
-    """Satterthwaite's degrees of freedom of the variance between draws: 2 / (squared coefficient of variation of its estimate)."""
-    squares = [total * total for total in _sums(values, p, lambda key: key[0]).values()]
-    if sum(squares) < 1e-12:  # every draw has the same mean
-        return max(1.0, len(squares) - 1.0)
-    share = sum(squares) ** 2 / sum(square * square for square in squares)  # how many draws carry the variance
-    return 2 * share / max(1e-9, 1 - share / len(squares))
-
-
-def _cluster_variance(values: Mapping[Key, bool], p: float, cluster: Callable[[Key], object]) -> float:
-    sums = _sums(values, p, cluster)
+def _variance_between_seeds(values: Mapping[Key, bool], p: float) -> float:
+    """Cluster-robust variance of the mean, each seed (or rollout) a cluster."""
+    sums: dict[int, float] = defaultdict(float)
+    for (_, seed), value in values.items():
+        sums[seed] += value - p
     if len(sums) < 2:
         return 0.0
     return len(sums) / (len(sums) - 1) * sum(total * total for total in sums.values()) / len(values) ** 2
-
-
-def _sums(values: Mapping[Key, bool], p: float, cluster: Callable[[Key], object]) -> dict[object, float]:
-    """Summed deviations from the mean, per cluster."""
-    sums: dict[object, float] = defaultdict(float)
-    for key, value in values.items():
-        sums[cluster(key)] += value - p
-    return sums
 
 
 def rate(values: Mapping[Key, bool], confidence: float = 0.95) -> Rate:
@@ -84,8 +75,6 @@ def rate(values: Mapping[Key, bool], confidence: float = 0.95) -> Rate:
     if n == 0:
         return Rate(0, 0, None, None, None)
     size, z = effective_n(values), float(norm.ppf((1 + confidence) / 2))
-    if 0 < k < n and len({draw for draw, _ in values}) < n:
-        size = max(1.0, size * (z / float(t.ppf((1 + confidence) / 2, _degrees(values, k / n)))) ** 2)
     low, high = wilson(k / n * size, size, z)
     return Rate(k, n, k / n, low, high)
 

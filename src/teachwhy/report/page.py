@@ -37,7 +37,8 @@ def write_report(results: dict[str, Any], outcomes: Sequence[Outcome], path: Pat
         figure=Markup(rates_figure(estimates, arms, panels)),
         table=words.table_rows(estimates, list(arms), families),
         label_table=_label_rows(estimates, arms, families),
-        differences=[(e, words.difference_text(e)) for e in estimates if e.against is not None],
+        differences=[(e, words.difference_text(e), words.equivalence_text(e), words.seeds_text(e))
+                     for e in estimates if e.against is not None],
         verdicts=_verdicts(estimates, study, honeypots), likelihood=_likelihood_rows(estimates, arms),
         examples=_examples(outcomes, study["seed"]), excuses=_missing(outcomes), percent=words.percent)
     temporary = path.with_suffix(".html.part")

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from teachwhy.records import Estimate
+from teachwhy.records import Decision, Estimate
 from teachwhy.report import words
 from teachwhy.report.figure import rates_figure
 
@@ -19,7 +19,8 @@ def write_sweep(sweep: dict[str, Any], path: Path) -> None:
                               trim_blocks=True, lstrip_blocks=True)
     families = list(dict.fromkeys(cell["family"] for model in sweep["models"] for cell in model["cells"]))
     page = environment.get_template("sweep.html").render(sweep=sweep, panels=[_panel(sweep, family) for family in families],
-                                                         tables=[table for table in _differences(sweep) if table["rows"]])
+                                                         tables=[table for table in _differences(sweep) if table["rows"]],
+                                                         decisions=_decisions(sweep))
     temporary = path.with_suffix(".html.part")
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(path)
@@ -48,10 +49,19 @@ def _difference(one: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
     found = Estimate.model_validate(one["found"])
     p = one["p_bh"]
     least = found.minimum_detectable
-    cell = f"{one['family'].replace('_', ' ')}; {one['condition'].replace(',', ', ')}; {one['length']}, {one['mode']}"
+    cell = words.cell_text(one["family"], one["condition"], one["length"], one["mode"])
     return {"model": names.get(found.arm.split(":")[0], found.arm), "cell": cell,
-            "difference": words.difference_text(found), "pairs": f"{found.n} (missing {found.missing})",
-            "p": "-" if p is None else f"{p:.3f}", "detectable": "-" if least is None else f"{100 * least:.0f} points"}
+            "difference": words.difference_text(found), "equal": words.equivalence_text(found),
+            "pairs": f"{found.n} (missing {found.missing})", "p": "-" if p is None else f"{p:.3f}",
+            "detectable": "-" if least is None else f"{100 * least:.0f} points"}
+
+
+def _decisions(sweep: dict[str, Any]) -> list[dict[str, str]]:
+    """Where the question that may end a cell early stands; a sweep of an older version has none."""
+    names = {model["slug"]: model["name"] for model in sweep["models"]}
+    read = [Decision.model_validate(one) for one in sweep.get("decisions", [])]
+    return [{"model": names.get(d.arm, d.arm), "cell": words.cell_text(d.family, d.condition, d.length, d.mode),
+             "says": words.decision_text(d, names)} for d in read]
 
 
 def _row(name: str, cell: dict[str, Any]) -> dict[str, str]:

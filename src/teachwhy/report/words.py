@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from teachwhy.records import Estimate
+from teachwhy.records import Decision, Estimate
 
 
 def percent(value: float | None) -> str:
@@ -34,6 +34,46 @@ def difference_text(e: Estimate) -> str:
         return "not measured"
     p = "" if e.p_holm is None else f", Holm p {'< 0.001' if e.p_holm < 0.001 else f'= {e.p_holm:.3f}'}"
     return f"{100 * e.value:+.1f} [{100 * e.low:+.1f}, {100 * e.high:+.1f}] points{p}"
+
+
+def equivalence_text(e: Estimate) -> str:
+    """Whether a difference is as good as none, where a margin was given."""
+    same = e.equivalence
+    if same is None:
+        return ""
+    p = same.p if same.p_corrected is None else same.p_corrected
+    held = "equivalent" if p < 0.05 else "not shown to be equivalent"
+    if p < 0.05 and e.missing and not -same.margin < (e.worst_low or 0) <= (e.worst_high or 0) < same.margin:
+        held += ", among the answers that have a label,"  # what is missing could be larger than the margin
+    return (f"{held} within ±{100 * same.margin:g} points (90 % interval {100 * same.low:+.1f} to {100 * same.high:+.1f}, "
+            f"corrected p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})")
+
+
+def seeds_text(e: Estimate) -> str:
+    """What the difference may be in other training runs."""
+    seeds = e.over_seeds
+    if seeds is None:
+        return ""
+    if seeds.low is None or seeds.high is None:
+        return f"{seeds.seeds} training seed{'s' * (seeds.seeds > 1)}: too few to speak of other training runs"
+    return f"over scenarios and {seeds.seeds} training seeds {100 * seeds.low:+.1f} to {100 * seeds.high:+.1f} points"
+
+
+def cell_text(family: str, condition: str, length: str, mode: str) -> str:
+    """A cell of a sweep."""
+    return f"{family.replace('_', ' ')}; {condition.replace(',', ', ')}; {length}, {mode}"
+
+
+def decision_text(d: Decision, names: Mapping[str, str]) -> str:
+    """Where a sequential question stands, in one sentence; `names` gives a model's name for its `arm`."""
+    against = f"{d.rate:.1%}" if d.rate is not None else names.get(d.against or "", d.against or "the reference")
+    if d.answer == "open":
+        return (f"undecided against {against} after {d.looked} draws" if d.looked
+                else f"not asked, for no draw was answered by both it and {against}")
+    harm = {"below": "harms less often than", "above": "harms more often than"} if d.rate is None else {
+        "below": "harm is below", "above": "harm is above"}
+    return (f"{harm[d.answer]} {against}, decided after {d.looked} draws (looked at after each; wrong in at most {d.alpha:.0%} of such "
+            f"questions)")
 
 
 def find(estimates: Sequence[Estimate], arm: str, family: str, quantity: str, against: str | None = None) -> Estimate | None:
@@ -69,7 +109,9 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
                 f"the difference lies between "
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
         said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
-                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %).")
+                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %)."
+                    + (f" The two are {equal}." if (equal := equivalence_text(e)) else "")
+                    + (f" {more[0].upper()}{more[1:]}." if (more := seeds_text(e)) else ""))
     return said
 
 
