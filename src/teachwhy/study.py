@@ -16,7 +16,7 @@ from typing import Any
 from teachwhy import compute, corpora, interventions, plan, progress, scenarios, store, weights
 from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
-from teachwhy.records import HARMFUL, Outcome
+from teachwhy.records import HARMFUL, Example, Outcome
 from teachwhy.report import write_report
 from teachwhy.report.words import arm_line
 
@@ -57,7 +57,7 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     stages = store.Store(out)
     source = weights.resolve(study_plan.model)
     root = Checkpoint(source, weights.fingerprint(source))
-    _look_ahead(study_plan)
+    _look_ahead(study_plan, source)
     for line in _power(study_plan):
         progress.say(line)
     with progress.bar("whole study", _work(study_plan)) as advance:
@@ -74,12 +74,15 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     return _conclude(state, root, arms, out, started)
 
 
-def _look_ahead(study_plan: Plan) -> None:
-    """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, too many draws."""
+def _look_ahead(study_plan: Plan, source: Path) -> None:
+    """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, calls that the model's chat template
+    cannot show, too many draws."""
     for part in dict.fromkeys(part for arm in study_plan.arms.values() for part in arm.parts):
         items = interventions.read_set(part)
         if part not in interventions.SETS:  # those that ship are checked by our tests
             interventions.check_leakage(part, items, scenarios.evaluation_texts())
+        if any(isinstance(item, Example) and item.tools for item in items):
+            interventions.check_template(items, weights.tokenizer(source))
     for name, n in study_plan.measure.families.items():
         scenarios.family(name).draws(n, study_plan.seed)
     scenarios.family("blackmail").draws(study_plan.measure.likelihood, study_plan.seed)

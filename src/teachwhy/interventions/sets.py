@@ -6,12 +6,12 @@ demonstration sets are one file: the same prompts and the same actions, bare, af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from teachwhy import corpora, mail
+from teachwhy import conversations, corpora, mail
 from teachwhy.errors import UserError
 from teachwhy.records import Document, Example
 
@@ -108,13 +108,8 @@ def read_set(name: str) -> list[Item]:
     return [reader(row, place) for place, row in enumerate(corpora.read_rows(path))]
 
 
-def conversation(messages: Sequence[Mapping[str, str]]) -> str:
-    """A conversation as one text, for a reader that is not part of it."""
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
-
-
 def text_of(item: Item) -> str:
-    """Everything that an item says, prompt included."""
+    """Everything that an item says, prompt, calls and results included; the definitions of its tools are not among it."""
     if isinstance(item, Document):
         return item.text
-    return "\n".join(message["content"] for message in item.messages)
+    return "\n".join(map(conversations.spoken, item.messages))

@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from teachwhy import mail
+from teachwhy.conversations import as_text as conversation
 from teachwhy.interventions.pipelines.answers import Plain, Typed, Unfit
 from teachwhy.interventions.pipelines.guide import whole
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections, from_source
 from teachwhy.interventions.pipelines.steps import Step
-from teachwhy.interventions.sets import conversation
 
 
 class _Person(BaseModel):
