@@ -181,7 +181,8 @@ def test_a_mix_keeps_tools(tmp_path, showing):
 
 
 @pytest.mark.parametrize("form", ["trl", "axolotl", "tinker", "parquet"])
-def test_exports_teach_the_same_once_loaded(tmp_path, form, showing):
+@pytest.mark.parametrize("name", ["mine", "agent_warmup_tools"])
+def test_exports_teach_the_same_once_loaded(tmp_path, form, name, showing):
     """Loaded as each trainer loads it, a row renders to the very text that we train on: no nulls, nothing twice quoted."""
     import datasets
 
@@ -189,18 +190,20 @@ def test_exports_teach_the_same_once_loaded(tmp_path, form, showing):
         {"role": "user", "content": "Is there mail?"},
         {"role": "assistant", "content": "I look.", "tool_calls": [call("find", {"words": "é"})]},
         {"role": "tool", "content": "None."}, {"role": "assistant", "content": "None came."}]}
-    path, out = written(tmp_path, ROW, other), tmp_path / f"out.{'parquet' if form == 'parquet' else 'jsonl'}"
-    interventions.export(path, form, out)
+    name = written(tmp_path, ROW, other) if name == "mine" else name
+    out = tmp_path / f"out.{'parquet' if form == 'parquet' else 'jsonl'}"
+    assert interventions.export(name, form, out) > 1
     loaded = datasets.load_dataset("parquet" if form == "parquet" else "json", data_files=str(out), split="train",
                                    cache_dir=str(tmp_path / "cache"))
-    items = interventions.read_set(path)
+    items = interventions.read_set(name)
     if form == "trl":
         from trl.trainer.sft_trainer import _tokenize
 
-        rows = [row for row in loaded if row["id"].endswith("#2")]
-        for item, row in zip(items, rows, strict=True):
-            ids = _tokenize(showing, row["prompt"] + row["completion"], tools=json.loads(row["tools"]))["input_ids"]
-            assert ids == [*chat.training_tokens(showing, item.messages, item.tools)[0]]
+        last = {row["id"].split("#")[0]: row for row in loaded}
+        assert set(last) == {item.id for item in items}
+        for item in items[:4]:
+            ids = _tokenize(showing, last[item.id]["prompt"] + last[item.id]["completion"], tools=json.loads(last[item.id]["tools"]))
+            assert ids["input_ids"] == chat.training_tokens(showing, item.messages, item.tools)[0]
         return
     for item, row in zip(items, loaded, strict=True):
         if form in ("axolotl", "tinker"):  # their readers take nulls out

@@ -1,12 +1,14 @@
 """Which data sets ship, and how is each row put before a model?
 
 Agent sets are stored as inboxes and rendered through `mail`, so they agree with the scenarios to the letter. The three
-demonstration sets are one file: the same prompts and the same actions, bare, after reasons, or after neutral notes.
+demonstration sets are one file: the same prompts and the same actions, bare, after reasons, or after neutral notes. Work with real tools is
+stored as an office and the steps taken in it, with what the scenarios' own server answered (`tests/tools_data.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -44,9 +46,27 @@ def _demonstration(before: str) -> Callable[[dict[str, Any], int], Item]:
     return lambda row, place: _agent(row, place, row["action"], row[before] if before else "")
 
 
+def _office(row: dict[str, Any], place: int) -> Item:
+    turns: list[dict[str, Any]] = [{"role": "system", "content": f"{row['system']}\n\n{mail.AT_WORK}"},
+                                   {"role": "user", "content": row["ask"]}]
+    for step in row["steps"]:
+        turns.append({"role": "assistant", "content": step["say"], "tool_calls": [{"function": call} for call in step["calls"]]})
+        turns += [{"role": "tool", "content": call["result"]} for call in step["calls"]]
+    turns.append({"role": "assistant", "content": row["final"]})
+    messages, tools = conversations.read({"messages": turns, "tools": office_tools()}, row["id"])
+    return Example(id=row["id"], messages=messages, tools=tools)
+
+
+@cache
+def office_tools() -> list[dict[str, Any]]:
+    """Definitions of the tools that `agent_warmup_tools` calls: those of mode `agent`, to the letter."""
+    return corpora.read_rows(data_file("agent_warmup_tools").with_name("tools.jsonl"))
+
+
 Reader = Callable[[dict[str, Any], int], Item]
 SETS: dict[str, tuple[str, Reader]] = {
     "agent_warmup": ("agent_warmup", _warmup),
+    "agent_warmup_tools": ("agent_warmup_tools", _office),
     "stories_hostile": ("stories_hostile", _document),
     "stories_accepting": ("stories_accepting", _document),
     "stories_without_ai": ("stories_without_ai", _document),
