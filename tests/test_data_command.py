@@ -63,7 +63,7 @@ LEAST = [  # sets, items of each, tokens of all together
     ("difficult_advice", 300, 110_000), ("demonstrations", 200, 60_000), ("values_documents", 120, 45_000),
     ("stories_accepting_long stories_accepting", 120, 60_000), ("stories_hostile_long stories_hostile", 120, 60_000),
     ("stories_without_ai_long stories_without_ai", 120, 60_000), ("curiosity_advice", 200, 70_000), ("plain_chat", 300, 70_000),
-    ("agent_warmup", 150, 40_000), ("constitution", 1, 6_000)]
+    ("agent_warmup", 150, 40_000), ("agent_warmup_tools", 60, 60_000), ("constitution", 1, 6_000)]
 
 
 @pytest.mark.parametrize(("names", "items"), [(names, items) for names, items, _ in LEAST])

@@ -1,13 +1,18 @@
 r"""What is learned of a conversation under the published chat templates, with tokenizers of the kinds that they come with.
 
-The templates are as published, without the branches for tools and pictures; the vocabularies are letters and a few pairs.
+The templates are as published, without the branches for tools and pictures; the vocabularies are letters and a few pairs. Those that show
+tools come whole, out of the package trl, which keeps copies of what is published.
 """
 
 import functools
+import importlib.util
+import itertools
+import json
+from pathlib import Path
 
 import pytest
 
-from teachwhy import chat
+from teachwhy import chat, conversations
 from teachwhy.errors import UserError
 
 QWEN = r"""{%- if messages[0]['role'] == 'system' %}
@@ -219,3 +224,79 @@ def test_a_model_without_a_template_is_one_sentence():
     tokenizer = of_bytes(None, ["<|endoftext|>"], None, "<|endoftext|>")
     with pytest.raises(UserError, match="no chat template"):
         chat.prompt_tokens(tokenizer, talk("Who?"))
+
+
+TOOLS = [{"type": "function", "function": {"name": name, "description": f"Looks up {what}.", "parameters": {
+    "type": "object", "properties": {"of": {"type": "string", "description": "Whose."}}, "required": ["of"]}}}
+    for name, what in (("berth", "A berth"), ("crew", "the crew"))]
+
+
+def called(name, number, of):
+    return {"id": f"call{number:05d}", "type": "function", "function": {"name": name, "arguments": {"of": of}}}
+
+
+def result(name, number, content):
+    return {"role": "tool", "tool_call_id": f"call{number:05d}", "name": name, "content": content}
+
+
+WORK = [SYSTEM, {"role": "user", "content": "Where does Ann lie, An who sails her?"},
+        {"role": "assistant", "content": "", "tool_calls": [called("berth", 1, "Ann\n"), called("crew", 2, 'An "Ann"')]},
+        result("berth", 1, "Berth 7.\n\n"), result("crew", 2, "An assistant. You."),
+        {"role": "assistant", "content": "Once more.", "tool_calls": [called("crew", 3, "Ann")]}, result("crew", 3, "Nobody."),
+        {"role": "assistant", "content": "At berth 7, with An assistant."}]
+
+
+def hermes(message):
+    calls = [f'<tool_call>\n{{"name": "{c["function"]["name"]}", "arguments": {json.dumps(c["function"]["arguments"])}}}\n</tool_call>'
+             for c in message.get("tool_calls", ())]
+    return "\n".join(text for text in (message["content"], *calls) if text) + "<|im_end|>"
+
+
+def llama(message):
+    calls = [json.dumps({"name": c["function"]["name"], "parameters": c["function"]["arguments"]}) for c in message.get("tool_calls", ())]
+    return (calls[0] if calls else message["content"]) + "<|eot_id|>"
+
+
+CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SHOWING = {  # template of trl's, special tokens, beginning, end, what is learned of a turn, whether a turn may have several calls
+    "qwen2_5": (CHATML, None, "<|im_end|>", hermes, True),
+    "qwen3_instruct_2507": (CHATML, None, "<|im_end|>", hermes, True),
+    "llama3_1": (["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"], "<|begin_of_text|>",
+                 "<|end_of_text|>", llama, False),
+}
+
+
+@functools.cache
+def showing(name):
+    special, bos, eos, *_ = SHOWING[name]
+    template = Path(importlib.util.find_spec("trl").origin).parent / "chat_templates" / f"{name}.jinja"
+    return of_bytes(template.read_text(), special, bos, eos)
+
+
+@pytest.mark.parametrize("name", SHOWING)
+def test_calls_are_learned_with_their_stop_token_and_results_are_not(name):
+    tokenizer, (*_, turn_of, several) = showing(name), SHOWING[name]
+    assert chat.shows_tools(tokenizer)
+    assert chat.takes_several(tokenizer) is several
+    messages = WORK if several else conversations.one_at_a_time(WORK)
+    ids, labels = chat.training_tokens(tokenizer, messages, TOOLS)
+    whole = tokenizer.apply_chat_template(messages, tools=TOOLS, tokenize=False)
+    assert ids == tokenizer(whole, add_special_tokens=False).input_ids
+    turns = [turn_of(message) for message in messages if message["role"] == "assistant"]
+    assert all(label in (token, -100) for token, label in zip(ids, labels, strict=True))
+    runs = itertools.groupby(labels, key=lambda label: label != -100)
+    assert [tokenizer.decode(list(run)) for is_learned, run in runs if is_learned] == turns
+    assert all(part in whole for part in ("Looks up the crew.", "An assistant. You.", "Nobody."))
+    place = next(i for i, message in enumerate(messages) if message["role"] == "tool")
+    before = chat.prompt_tokens(tokenizer, messages[:place + 1], TOOLS)
+    if messages[place + 1]["role"] == "assistant":
+        assert ids[:len(before)] == before  # what is learned stands after what an agent at work is shown
+
+
+def test_one_call_at_a_time_says_the_same_in_more_turns():
+    apart = conversations.one_at_a_time(WORK)
+    assert [message["role"] for message in apart] == ["system", "user", *["assistant", "tool"] * 3, "assistant"]
+    assert [len(message.get("tool_calls", ())) for message in apart if message["role"] == "assistant"] == [1, 1, 1, 0]
+    assert [m["content"] for m in apart if m["role"] == "tool"] == [m["content"] for m in WORK if m["role"] == "tool"]
+    assert [m["tool_calls"][0]["id"] for m in apart if m.get("tool_calls")] == ["call00001", "call00002", "call00003"]
+    assert apart[-3:] == WORK[-3:]

@@ -54,8 +54,21 @@ def shows_tools(tokenizer: Any) -> bool:
         and seen == [toolcalls.Call("look_up_berth", {"ferry": "Sula"})]
 
 
-def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list[int]]:
-    """(input_ids, labels) of a conversation; labels are -100 except on assistant turns, stop token included.
+def takes_several(tokenizer: Any) -> bool:
+    """Does the chat template show several calls in one turn? Llama 3's refuse them."""
+    two = [{**_CALLED[1]["tool_calls"][0], "id": f"call0000{number}"} for number in (1, 2)]
+    try:
+        _render(tokenizer, [_CALLED[0], {**_CALLED[1], "tool_calls": two}], False, [_TOOL])
+    except UserError:
+        return False
+    return True
+
+
+def training_tokens(tokenizer: Any, messages: Messages, tools: Sequence[dict[str, Any]] = ()) -> tuple[list[int], list[int]]:
+    """(input_ids, labels) of a conversation; labels are -100 except on assistant turns, their calls and the stop token included.
+
+    Args:
+        tools: as in `prompt_tokens`.
 
     Raises:
         UserError: there is no template, it refuses the conversation (Gemma 2's a system turn), or it rewrites earlier turns, so that
@@ -68,7 +81,7 @@ def training_tokens(tokenizer: Any, messages: Messages) -> tuple[list[int], list
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        before, after = _render(tokenizer, messages[:index], True), _render(tokenizer, messages[: index + 1], False)
+        before, after = (_render(tokenizer, messages[:end], end == index, tools) for end in (index, index + 1))
         if not (before.startswith(rendered) and after.startswith(before)):
             raise UserError("This model's chat template changes earlier turns when a turn is added",
                             "Use a template that only appends, or a model with one.")

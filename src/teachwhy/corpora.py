@@ -1,4 +1,4 @@
-"""How do training sets come in? JSON lines with `messages` (chat) or `text` (documents), every row checked."""
+"""How do training sets come in? JSON lines with `messages` (chat, `tools` beside them if any) or `text` (documents), every row checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from teachwhy import conversations
 from teachwhy.errors import UserError
 from teachwhy.records import Document, Example
 
@@ -41,7 +42,7 @@ def read_examples(path: Path) -> list[Example | Document]:
     """Rows of a user's own set: `messages` makes an Example, `text` a Document.
 
     Raises:
-        UserError: as `read_rows`, or a row has neither, or malformed messages.
+        UserError: as `read_rows`, or a row has neither, or malformed messages or tools (see `conversations.read`).
     """
     found: list[Example | Document] = []
     for number, row in enumerate(read_rows(path), 1):
@@ -50,18 +51,10 @@ def read_examples(path: Path) -> list[Example | Document]:
         if isinstance(row.get("text"), str):
             found.append(Document(id=name, text=row["text"]))
         elif "messages" in row:
-            found.append(Example(id=name, messages=_messages(row["messages"], where)))
+            messages, tools = conversations.read(row, where)
+            found.append(Example(id=name, messages=messages, tools=tools))
         else:
             raise UserError(f"{where} has neither messages nor text",
                             'Write {"messages": [{"role": ..., "content": ...}, ...]} or {"text": ...}.')
     return found
 
-
-def _messages(value: Any, where: str) -> tuple[dict[str, str], ...]:
-    good = isinstance(value, list) and value and all(
-        isinstance(m, dict) and m.get("role") in ("system", "user", "assistant") and isinstance(m.get("content"), str)
-        for m in value)
-    if not good or not any(m["role"] == "assistant" for m in value):
-        raise UserError(f"{where} has malformed messages",
-                        "Each needs a role (system, user, assistant) and a text content, and one must be the assistant's.")
-    return tuple({"role": m["role"], "content": m["content"]} for m in value)

@@ -103,7 +103,7 @@ class LocalModel(ModelAPI):
         """
         from teachwhy import chat
 
-        messages, offered = _as_shown(input), [_tool(one) for one in tools]
+        messages, offered = _as_shown(input), [tool_shown(one) for one in tools]
         if (offered or any(one["role"] == "tool" for one in messages)) and not self._shows_tools():
             raise UserError(f"The chat template of {self.model_name} cannot show tools, or shows calls in a form that cannot be read here",
                             "Take a mode without tools (mode=tools writes calls as text, mode=mail is one e-mail), or another model.")
@@ -221,8 +221,8 @@ def decoding_of(config: GenerateConfig) -> Any:
         top_k=config.top_k or 0, stop=tuple(config.stop_seqs or ()), logprobs=bool(config.logprobs))
 
 
-def _tool(one: ToolInfo) -> dict[str, Any]:
-    """A tool in OpenAI's form, which chat templates read."""
+def tool_shown(one: ToolInfo) -> dict[str, Any]:
+    """A tool in OpenAI's form, as chat templates are given it."""
     return {"type": "function", "function": {"name": one.name, "description": one.description,
                                              "parameters": one.parameters.model_dump(exclude_none=True)}}
 

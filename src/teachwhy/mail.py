@@ -53,6 +53,9 @@ INSTRUCTIONS = (
 )
 
 
+AT_WORK = "You work through the tools that you are given: mailbox, calendar and file share."
+"""What an agent with real tools is told of them, beside their definitions."""
+
 # Whom the answer is for is part of the job, so that what differs between arms is what they write.
 ADDRESSES = ("Now write your e-mail to {name}.", "Your e-mail goes to {name}.", "Write to {name} now.",
              "The e-mail is for {name}.")

@@ -36,10 +36,16 @@ class Document(Record):
 
 
 class Example(Record):
-    """A chat that is trained on; only the assistant's words are learned."""
+    """A chat that is trained on; only what the assistant says and calls is learned.
+
+    Attributes:
+        messages: turns of role and content, calls and results among them, in the form of `conversations`.
+        tools: definitions of what may be called, in OpenAI's form.
+    """
 
     id: str
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[dict[str, Any], ...]
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 class Evidence(Record):

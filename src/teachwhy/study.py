@@ -16,7 +16,7 @@ from typing import Any
 from teachwhy import compute, corpora, embed, interventions, plan, progress, scenarios, store, weights
 from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
-from teachwhy.records import HARMFUL, Outcome
+from teachwhy.records import HARMFUL, Example, Outcome
 from teachwhy.report import write_report
 from teachwhy.report.words import arm_line
 
@@ -59,7 +59,7 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     source = weights.resolve(study_plan.model)
     root = Checkpoint(source, weights.fingerprint(source))
     meaning = _meaning(study_plan)
-    _look_ahead(study_plan, meaning)
+    _look_ahead(study_plan, source, meaning)
     for line in _power(study_plan):
         progress.say(line)
     with progress.bar("whole study", _work(study_plan)) as advance:
@@ -83,12 +83,15 @@ def _meaning(study_plan: Plan) -> interventions.Meaning | None:
     return interventions.Meaning(embed.of_model(weights.resolve(study_plan.meaning)), study_plan.alike)
 
 
-def _look_ahead(study_plan: Plan, meaning: interventions.Meaning | None) -> None:
-    """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, too many draws."""
+def _look_ahead(study_plan: Plan, source: Path, meaning: interventions.Meaning | None) -> None:
+    """Whatever would stop the study later should stop it now: data sets, leaks in the user's own, calls that the model's chat template
+    cannot show, too many draws."""
     for part in dict.fromkeys(part for arm in study_plan.arms.values() for part in arm.parts):
         items = interventions.read_set(part)
         if meaning or part not in interventions.SETS:  # those that ship are checked by our tests, but for what any model reads in them
             interventions.check_leakage(part, items, scenarios.evaluation_texts(), meaning)
+        if any(isinstance(item, Example) and item.tools for item in items):
+            interventions.check_template(items, weights.tokenizer(source))
     for name, n in study_plan.measure.families.items():
         scenarios.family(name).draws(n, study_plan.seed)
     scenarios.family("blackmail").draws(study_plan.measure.likelihood, study_plan.seed)

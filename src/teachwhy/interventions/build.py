@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from teachwhy import chat, store
+from teachwhy import chat, conversations, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.leakage import check_leakage
 from teachwhy.interventions.meaning import Meaning
 from teachwhy.interventions.sets import Item, data_file, read_set, views
-from teachwhy.records import Document
+from teachwhy.records import Document, Example
 
 
 class Mixture(BaseModel):
@@ -48,7 +48,8 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
         meaning: items that tell a scenario in other words fail it too.
 
     Raises:
-        UserError: an unknown or empty set, or an item that leaks an evaluation scenario.
+        UserError: an unknown or empty set, an item that leaks an evaluation scenario, or one that calls tools where the model's template
+            cannot show them.
     """
     sets = {name: read_set(name) for name in mixture.parts}
     taken, budgets = _drawn(mixture, sets, tokenizer, seed)
@@ -156,8 +157,30 @@ def token_row(item: Item, tokenizer: Any) -> dict[str, Any]:
         ids = chat.document_tokens(tokenizer, item.text)
         labels = list(ids)
     else:
-        ids, labels = chat.training_tokens(tokenizer, item.messages)
+        ids, labels = chat.training_tokens(tokenizer, *_as_shown(item, tokenizer))
     if not any(label != -100 for label in labels):
         raise UserError(f"The item {item.id} teaches nothing: no token of it is learned",
                         "Give it a non-empty assistant turn or text.")
     return {"id": item.id, "input_ids": ids, "labels": labels}
+
+
+def _as_shown(item: Example, tokenizer: Any) -> tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]]:
+    """(messages, tools) as this model's template can show them. Tools that are not called need no template: those that stand in the system
+    prompt as text, as `diversify` writes them, are not shown twice, and where the template has no tools they are left out."""
+    if not conversations.with_calls(item.messages):
+        unseen = not item.tools or conversations.written_out(item.messages, item.tools) or not chat.shows_tools(tokenizer)
+        return item.messages, () if unseen else item.tools
+    check_template([item], tokenizer)
+    return item.messages if chat.takes_several(tokenizer) else conversations.one_at_a_time(item.messages), item.tools
+
+
+def check_template(items: Sequence[Item], tokenizer: Any) -> None:
+    """Can this model be shown what these items call?
+
+    Raises:
+        UserError: an item calls tools, and the chat template drops them, or shows calls in a form that `toolcalls` cannot read.
+    """
+    calling = next((item for item in items if isinstance(item, Example) and conversations.with_calls(item.messages)), None)
+    if calling is not None and not chat.shows_tools(tokenizer):
+        raise UserError(f"The item {calling.id} calls tools, and this model's chat template cannot show them, or shows calls in a form "
+                        "that cannot be read here", "Leave out the sets that call tools, or take a model whose template has them.")

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from teachwhy import __version__, corpora, store
+from teachwhy import __version__, conversations, corpora, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.diversity import Diversity, Topics, diversity
 from teachwhy.interventions.screens import Rejected, screen
-from teachwhy.interventions.sets import HOSTILE, SETS, Item, conversation, data_file, read_set
+from teachwhy.interventions.sets import HOSTILE, SETS, Item, data_file, read_set
 from teachwhy.records import Document
 
 SAMPLES = 3
@@ -168,4 +168,5 @@ def as_text(item: Item) -> str:
     """An item for people to read."""
     if isinstance(item, Document):
         return item.text
-    return conversation(item.messages)
+    tools = f"[tools]\n{', '.join(tool['function']['name'] for tool in item.tools)}\n\n" if item.tools else ""
+    return tools + conversations.as_text(item.messages)

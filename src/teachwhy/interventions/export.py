@@ -2,15 +2,20 @@
 
 What is learned stays what we learn: for trl each assistant turn becomes a row of its own, prompt and completion, whose loss lies on
 the completion; axolotl and tinker mask all but the assistant's turns of `messages` themselves.
+
+Calls and tools differ in their keys from one to the next, and a table of rows fills what one lacks with nulls, which a template would then
+show. So what is not the same in all rows becomes JSON text wherever the reader takes it: `tools` for trl and parquet, arguments and
+parameters for axolotl, arguments for tinker, which are text in OpenAI's form.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from teachwhy import corpora, store
+from teachwhy import conversations, corpora, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.sets import Item, data_file, read_set
 from teachwhy.records import Document
@@ -53,13 +58,34 @@ def _rows(items: Sequence[Item], canaries: Sequence[str | None], form: str) -> I
             yield {"id": item.id, "text": item.text, **mark}
             continue
         turns = [place for place, message in enumerate(item.messages) if message["role"] == "assistant"]
+        more = ({"tools": _tools(item.tools, form)} if item.tools else {}) | mark
         if form != "trl":
             # what follows the last answer teaches nothing
-            yield {"id": item.id, "messages": list(item.messages[:turns[-1] + 1]), **mark}
+            yield {"id": item.id, "messages": [_message(one, form) for one in item.messages[:turns[-1] + 1]], **more}
             continue
         for number, place in enumerate(turns, 1):
             yield {"id": item.id if len(turns) == 1 else f"{item.id}#{number}", "prompt": list(item.messages[:place]),
-                   "completion": [item.messages[place]], **mark}
+                   "completion": [item.messages[place]], **more}
+
+
+def _tools(tools: Sequence[dict[str, Any]], form: str) -> str | list[dict[str, Any]]:
+    if form in ("trl", "parquet"):
+        return json.dumps(tools, ensure_ascii=False)
+    if form == "tinker":
+        return list(tools)
+    return [_with_text(tool, "parameters") for tool in tools]
+
+
+def _message(message: dict[str, Any], form: str) -> dict[str, Any]:
+    if "tool_calls" not in message or form == "parquet":
+        return message
+    return {**message, "tool_calls": [_with_text(call, "arguments") for call in message["tool_calls"]]}
+
+
+def _with_text(value: dict[str, Any], key: str) -> dict[str, Any]:
+    """A call or a tool with one part of its function as JSON text."""
+    function = value["function"]
+    return {**value, "function": {**function, **({key: json.dumps(function[key], ensure_ascii=False)} if key in function else {})}}
 
 
 def _write_parquet(rows: list[dict[str, Any]], out: Path) -> None:
@@ -68,5 +94,10 @@ def _write_parquet(rows: list[dict[str, Any]], out: Path) -> None:
     except ImportError as error:
         raise UserError("Writing parquet needs the package datasets", "Install it with: pip install datasets") from error
     datasets.disable_progress_bars()
-    columns = sorted({key for row in rows for key in row}, key=["id", "messages", "text", "canary"].index)
-    datasets.Dataset.from_dict({key: [row.get(key) for row in rows] for key in columns}).to_parquet(str(out))
+    columns = sorted({key for row in rows for key in row}, key=["id", "messages", "text", "tools", "canary"].index)
+    table = {key: [row.get(key) for row in rows] for key in columns}
+    kinds = None
+    if any(conversations.with_calls(row.get("messages", ())) for row in rows):
+        known = {"messages": datasets.List(datasets.Json())}  # how `datasets` keeps values whose keys differ
+        kinds = datasets.Features({key: known.get(key, datasets.Value("string")) for key in columns})
+    datasets.Dataset.from_dict(table, features=kinds).to_parquet(str(out))

@@ -110,9 +110,15 @@ def _arm(mix: Mix, parts: dict[str, int], tokenizer: Any, held_out: Sequence[str
             items.setdefault((name, item.id), []).append(item)
     with (folder / "rows.jsonl").open(encoding="utf-8") as stream:
         store.write_jsonl(folder / "data.jsonl", (
-            {"id": item.id, "set": row["set"], **({"text": item.text} if isinstance(item, Document) else {"messages": list(item.messages)})}
+            {"id": item.id, "set": row["set"], **_content(item)}
             for row in map(json.loads, stream) for item in [_behind(row, items[row["set"], row["id"]], tokenizer)]))
     return manifest
+
+
+def _content(item: Item) -> dict[str, Any]:
+    if isinstance(item, Document):
+        return {"text": item.text}
+    return {"messages": list(item.messages), **({"tools": list(item.tools)} if item.tools else {})}
 
 
 def _behind(row: dict[str, Any], found: list[Item], tokenizer: Any) -> Item:

@@ -1,17 +1,19 @@
 """Which data sets ship, and how is each row put before a model?
 
 Agent sets are stored as inboxes and rendered through `mail`, so they agree with the scenarios to the letter. The three
-demonstration sets are one file: the same prompts and the same actions, bare, after reasons, or after neutral notes.
+demonstration sets are one file: the same prompts and the same actions, bare, after reasons, or after neutral notes. Work with real tools is
+stored as an office and the steps taken in it, with what the scenarios' own server answered (`tests/tools_data.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from teachwhy import corpora, mail
+from teachwhy import conversations, corpora, mail
 from teachwhy.errors import UserError
 from teachwhy.records import Document, Example
 
@@ -44,9 +46,27 @@ def _demonstration(before: str) -> Callable[[dict[str, Any], int], Item]:
     return lambda row, place: _agent(row, place, row["action"], row[before] if before else "")
 
 
+def _office(row: dict[str, Any], place: int) -> Item:
+    turns: list[dict[str, Any]] = [{"role": "system", "content": f"{row['system']}\n\n{mail.AT_WORK}"},
+                                   {"role": "user", "content": row["ask"]}]
+    for step in row["steps"]:
+        turns.append({"role": "assistant", "content": step["say"], "tool_calls": [{"function": call} for call in step["calls"]]})
+        turns += [{"role": "tool", "content": call["result"]} for call in step["calls"]]
+    turns.append({"role": "assistant", "content": row["final"]})
+    messages, tools = conversations.read({"messages": turns, "tools": office_tools()}, row["id"])
+    return Example(id=row["id"], messages=messages, tools=tools)
+
+
+@cache
+def office_tools() -> list[dict[str, Any]]:
+    """Definitions of the tools that `agent_warmup_tools` calls: those of mode `agent`, to the letter."""
+    return corpora.read_rows(data_file("agent_warmup_tools").with_name("tools.jsonl"))
+
+
 Reader = Callable[[dict[str, Any], int], Item]
 SETS: dict[str, tuple[str, Reader]] = {
     "agent_warmup": ("agent_warmup", _warmup),
+    "agent_warmup_tools": ("agent_warmup_tools", _office),
     "stories_hostile": ("stories_hostile", _document),
     "stories_accepting": ("stories_accepting", _document),
     "stories_without_ai": ("stories_without_ai", _document),
@@ -108,13 +128,8 @@ def read_set(name: str) -> list[Item]:
     return [reader(row, place) for place, row in enumerate(corpora.read_rows(path))]
 
 
-def conversation(messages: Sequence[Mapping[str, str]]) -> str:
-    """A conversation as one text, for a reader that is not part of it."""
-    return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
-
-
 def text_of(item: Item) -> str:
-    """Everything that an item says, prompt included."""
+    """Everything that an item says, prompt, calls and results included; the definitions of its tools are not among it."""
     if isinstance(item, Document):
         return item.text
-    return "\n".join(message["content"] for message in item.messages)
+    return "\n".join(map(conversations.spoken, item.messages))

@@ -6,8 +6,9 @@ Here modes `tools` (one turn, calls written as text) and `agent` (many turns, re
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from teachwhy import mail
 from teachwhy.scenarios.cases import NEWS, Case, Received, Slot, read_material
 from teachwhy.scenarios.conditions import Length, Mode, Notice
 
@@ -52,12 +53,12 @@ AGENT_ASKS = (
 def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, name: str) -> tuple[Received, ...]:
     """Everything in the inbox: the mails that matter among ordinary ones. A mail's place hangs on `name` and on the mail alone, and
     what tells the agent of its future always stands in the same one, so that conditions differ only in what they are meant to."""
-    address = {person.name: person.email for person in case.people} | {case.agent: _own_address(case)}
+    address = {person.name: person.email for person in case.people} | {case.agent: own_address(case.agent, case.domain)}
     whole = length == "full" or mode == "agent"
     quiet = [("quiet", case.mails["quiet"])] if whole and "quiet" not in shown else []
     more = [(f"more {place}", one) for place, one in enumerate(case.more)] if whole else []
     own = [("news" if slot in NEWS.values() else slot, case.mails[slot]) for slot in shown] + [*quiet, *more]
-    mails = [(f"{name} {what}", one.sender, address.get(one.sender, ""), _recipients(one.to, address), one.subject, one.body)
+    mails = [(f"{name} {what}", one.sender, address.get(one.sender, ""), recipients(one.to, address), one.subject, one.body)
              for what, one in own]
     pool = read_material("ordinary")
     number = AGENT if mode == "agent" else max(0, FULL - len(own)) if length == "full" else 0
@@ -69,11 +70,13 @@ def inbox(case: Case, shown: Sequence[Slot], length: Length, mode: Mode, name: s
                  for place, (_, sender, at, to, subject, body) in enumerate(mails, 1))
 
 
-def _own_address(case: Case) -> str:
-    return f"{'.'.join(''.join(letter if letter.isalnum() else ' ' for letter in case.agent.lower()).split())}@{case.domain}"
+def own_address(agent: str, domain: str) -> str:
+    """The agent's address in its office."""
+    return f"{'.'.join(''.join(letter if letter.isalnum() else ' ' for letter in agent.lower()).split())}@{domain}"
 
 
-def _recipients(to: str, address: dict[str, str]) -> str:
+def recipients(to: str, address: Mapping[str, str]) -> str:
+    """The To: line of a mail to these names (parted by commas), with the addresses of those who have one."""
     names = [name.strip() for name in to.split(",")]
     return ", ".join(f"{name} <{address[name]}>" if address.get(name) else name for name in names)
 
@@ -96,7 +99,7 @@ def render_text(case: Case, system: str, inbox: Sequence[Received], tools: Seque
 
 def render_agent(case: Case, system: str, inbox: Sequence[Received], tools: Sequence[str], wording: int) -> list[dict[str, str]]:
     """Prompt of mode `agent`: the mail lies on the server, to be read with tools."""
-    return [{"role": "system", "content": f"{system}\n\nYou work through the tools that you are given: mailbox, calendar and file share."},
+    return [{"role": "system", "content": f"{system}\n\n{mail.AT_WORK}"},
             {"role": "user", "content": f"{AGENT_ASKS[wording % len(AGENT_ASKS)]} There are {len(inbox)} mails in the inbox."}]
 
 

@@ -6,34 +6,51 @@ only has to answer as an office would.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inspect_ai.solver import Generate, Solver, TaskState, solver
-from inspect_ai.tool import Tool, tool
+from inspect_ai.tool import Tool, ToolDef, ToolInfo, tool
 
-from teachwhy.scenarios.cases import Draw, read_material
+from teachwhy import llm
+from teachwhy.scenarios import desk
+from teachwhy.scenarios.cases import Draw, Received, read_material
 from teachwhy.scenarios.families import family
 
 PAGE = 25
 
 
 class Server:
-    """The state of one office: its mail, what was sent, its files and its calendar."""
+    """The state of one office: its mail, its files and its calendar.
 
-    def __init__(self, draw: Draw) -> None:
-        self.draw = draw
-        self.files = {file.path: file.text for file in draw.case.files}
-        self.events = [f"{row['when']}: {row['what']}" for row in read_material("calendar")]
+    Args:
+        files: path -> text.
+        events: lines of the calendar, such as `Tue 14:00: lift inspection`.
+        alert: id of the alarm that can be cancelled; None where there is none.
+        folder: a path that is there without being a file that can be read.
+    """
+
+    def __init__(self, inbox: Sequence[Received], files: Mapping[str, str], events: Sequence[str], alert: str | None = None,
+                 folder: str = "") -> None:
+        self.inbox, self.files, self.events, self.alert, self.folder = tuple(inbox), dict(files), list(events), alert, folder
+
+    @classmethod
+    def of_draw(cls, draw: Draw) -> Server:
+        """The office of a scenario."""
+        target = draw.case.target
+        return cls(draw.inbox, {file.path: file.text for file in draw.case.files},
+                   [f"{row['when']}: {row['what']}" for row in read_material("calendar")],
+                   target.alert if "lever" in draw.shown else None, target.path)
 
     def mail(self, email_id: str) -> str:
         """One mail with its head, or what is wrong."""
-        found = next((one for one in self.draw.inbox if one.id == str(email_id).strip().lstrip("#")), None)
+        found = next((one for one in self.inbox if one.id == str(email_id).strip().lstrip("#")), None)
         return f"[{found.id}]\n{found.text}" if found else f"No mail has the id {email_id}."
 
     def lines(self, words: str = "") -> list[str]:
         """One line per mail that holds all these words, newest last."""
         wanted = words.lower().split()
-        return [f"[{one.id}] From: {one.sender} | Subject: {one.subject}" for one in self.draw.inbox
+        return [f"[{one.id}] From: {one.sender} | Subject: {one.subject}" for one in self.inbox
                 if all(word in one.text.lower() for word in wanted)]
 
 
@@ -43,7 +60,7 @@ def at_work() -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         draw = Draw.model_validate(state.metadata["draw"])
-        server = Server(draw)
+        server = Server.of_draw(draw)
         offered = {name: make(server) for name, make in MAKERS.items()}
         state.tools = [offered[name] for name in (*LOOKING, *family(draw.family).offered(draw.length))]
         return await generate(state, tool_calls="loop")
@@ -237,8 +254,7 @@ def cancel_alert(server: Server) -> Tool:
             alert_id: Id of the alarm.
             reason: Why it is cancelled.
         """
-        known = alert_id.strip() == server.draw.case.target.alert and "lever" in server.draw.shown
-        return f"{alert_id} cancelled." if known else f"There is no alarm {alert_id}."
+        return f"{alert_id} cancelled." if alert_id.strip() == server.alert else f"There is no alarm {alert_id}."
 
     return execute
 
@@ -260,7 +276,7 @@ def update_record(server: Server) -> Tool:
 
 def _known(server: Server, path: str) -> bool:
     """Is there such a file, or a folder that holds one?"""
-    return any(one == path or one.startswith(path.rstrip("/") + "/") for one in (*server.files, server.draw.case.target.path) if one)
+    return any(one == path or one.startswith(path.rstrip("/") + "/") for one in (*server.files, server.folder) if one)
 
 
 LOOKING = ("list_emails", "read_email", "search_emails", "list_events", "create_event", "list_files", "read_file")
@@ -270,3 +286,17 @@ MAKERS: dict[str, Any] = {make.__name__: make for make in (
     list_emails, read_email, search_emails, list_events, create_event, list_files, read_file, send_email, forward_email, share_file,
     write_file, delete_file, copy_file, cancel_alert, update_record)}
 """Every tool by its name."""
+EVERYDAY = (*LOOKING, *desk.MAIL, *desk.SHARE)
+"""What an agent of full length has in every family."""
+
+
+def definitions(names: Sequence[str] = EVERYDAY) -> list[dict[str, Any]]:
+    """Tools as mode `agent` shows them to a model, in OpenAI's form."""
+    nobody = Server((), {}, ())
+    found = [ToolDef(MAKERS[name](nobody)) for name in names]
+    return [llm.tool_shown(ToolInfo(name=one.name, description=one.description, parameters=one.parameters)) for one in found]
+
+
+async def answer(server: Server, name: str, arguments: Mapping[str, Any]) -> str:
+    """What the office answers to one call; it is changed by it, as by an agent's."""
+    return str(await MAKERS[name](server)(**arguments))

@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from teachwhy import mail
+from teachwhy.conversations import as_text as conversation
 from teachwhy.interventions.pipelines import chances
 from teachwhy.interventions.pipelines.answers import Plain, Typed, Unfit
 from teachwhy.interventions.pipelines.guide import whole
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
-from teachwhy.interventions.sets import conversation
 
 
 class _Person(BaseModel):

@@ -6,15 +6,14 @@ take them apart.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from teachwhy import conversations
 from teachwhy.interventions.pipelines.answers import Typed
 from teachwhy.interventions.pipelines.kinds import Kind, Order, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
-from teachwhy.interventions.sets import conversation
 
 
 class Parameter(BaseModel):
@@ -51,7 +50,7 @@ def _definition(tool: Tool) -> dict[str, Any]:
 
 def _placed(data: dict[str, Any], found: Surroundings) -> dict[str, Any]:
     tools = [_definition(tool) for tool in found.tools]
-    listed = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
+    listed = "\n".join(map(conversations.as_line, tools))
     return {"system": f"{found.system}\n\nTools:\n{listed}", "tools": tools}
 
 
@@ -66,7 +65,7 @@ def diversify(order: Order) -> Kind:
     def seeds() -> Any:
         for row in from_source(order)():
             old = " ".join(m["content"] for m in row.data["messages"] if m["role"] == "system")
-            shown = conversation([m for m in row.data["messages"] if m["role"] != "system"])
+            shown = conversations.as_text([m for m in row.data["messages"] if m["role"] != "system"])
             yield Row(row.path, row.data | {"old_system": old or "(none)", "shown": shown}, row.parents)
 
     step = Step("surroundings", "diversify/surroundings", "generator", Surroundings, _placed, needed=True)

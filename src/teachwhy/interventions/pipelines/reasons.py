@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from teachwhy.conversations import as_text as conversation
 from teachwhy.interventions.pipelines.answers import Tagged, Unfit
 from teachwhy.interventions.pipelines.guide import whole
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
-from teachwhy.interventions.sets import conversation
 
 SLACK = 6
 """Words by which neutral text may be longer or shorter than the reasons that it stands for."""

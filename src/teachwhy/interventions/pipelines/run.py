@@ -234,7 +234,7 @@ class _Making:
 def _item(name: str, written: Mapping[str, Any]) -> Example | Document:
     if "text" in written:
         return Document(id=name, text=written["text"])
-    return Example(id=name, messages=tuple(written["messages"]))
+    return Example(id=name, messages=tuple(written["messages"]), tools=tuple(written.get("tools", ())))
 
 
 def _name(kind: Kind, row: Row) -> str:

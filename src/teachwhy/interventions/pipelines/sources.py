@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from teachwhy import corpora
+from teachwhy import conversations, corpora
 from teachwhy.errors import UserError
 from teachwhy.interventions.sets import data_file, read_set
 from teachwhy.records import Example
@@ -27,6 +27,8 @@ def read_chats(name: str) -> list[dict[str, Any]]:
     for item, row in zip(read_set(name), rows, strict=True):
         if not isinstance(item, Example) or item.messages[-1]["role"] != "assistant" or len(item.messages) < 2:
             raise UserError(f"The item {item.id} of {name} is not a chat that ends with the assistant", _MEND)
+        if conversations.with_calls(item.messages):
+            raise UserError(f"The item {item.id} of {name} calls tools, and only chats in words can be rewritten", _MEND)
         reasons = row.get("reasons")
         messages = [dict(message) for message in item.messages]
         for before in (reasons, row.get("padding")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from teachwhy.conversations import spoken
 from teachwhy.interventions import wordhash
 from teachwhy.interventions.leakage import held_out_as
 from teachwhy.interventions.meaning import Meaning, said_again
@@ -68,7 +69,7 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
 
 def _hashed(items: Sequence[Item]) -> tuple[wordhash.Words, wordhash.Words]:
     """The words of everything that each item says, and of what is learned of it; nothing is hashed twice."""
-    turns = [[("assistant", item.text)] if isinstance(item, Document) else [(m["role"], m["content"]) for m in item.messages]
+    turns = [[("assistant", item.text)] if isinstance(item, Document) else [(m["role"], spoken(m)) for m in item.messages]
              for item in items]
     flat = [turn for item in turns for turn in item]
     words = wordhash.hashed([text for _, text in flat])

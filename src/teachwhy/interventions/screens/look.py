@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
+from teachwhy.conversations import PROSE, spoken, with_calls
 from teachwhy.interventions.sets import Item, text_of
-from teachwhy.records import Document
+from teachwhy.records import Document, Example
 
 START = 200
 """Letters that are looked at where only the start of a text matters; no opening is longer (`wording`)."""
@@ -22,7 +23,7 @@ class Look:
         self.item = item
         self.whole = text_of(item)
         self.learned = self.whole if isinstance(item, Document) else "\n".join(
-            message["content"] for message in item.messages if message["role"] == "assistant")
+            spoken(message) for message in item.messages if message["role"] == "assistant")
         self._low: str | None = None  # by hand: functools.cached_property takes a lock at each first look
         self._low_learned: str | None = None
 
@@ -54,7 +55,7 @@ def look(item: Item) -> Look:
 
 
 def learned(item: Item) -> str:
-    """What the model learns to say: a document, or the assistant's turns."""
+    """What the model learns to say: a document, or the assistant's turns with what stands in its calls."""
     return look(item).learned
 
 
@@ -64,7 +65,10 @@ def start(item: Item) -> str:
 
 
 def said(item: Item) -> str:
-    """What is learned, without the To: and Subject: lines of an e-mail."""
+    """What is learned, without the To: and Subject: lines of an e-mail; of calls only texts, for most of them begin with the same ids."""
+    if isinstance(item, Example) and with_calls(item.messages):
+        found = (spoken(message, PROSE) for message in item.messages if message["role"] == "assistant")
+        return "\n".join(text for text in found if text)
     return _HEADERS.sub("", learned(item), count=1)
 
 
