@@ -79,6 +79,7 @@ class Plan(_Part):
 
     Attributes:
         margin: the largest difference of harm between two arms that still counts as none; part of no stage's key.
+        save_minutes: how often a training in flight keeps its state, to go on from after a kill (0: never); part of no stage's key.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Plan(_Part):
     measure: Measure
     margin: float | None = Field(None, gt=0, lt=1)
     comparisons: tuple[tuple[str, str], ...] = ()
+    save_minutes: float = Field(15, ge=0, allow_inf_nan=False)
     meaning: str | None = None
     alike: float = Field(0.8, gt=0, le=1)
 

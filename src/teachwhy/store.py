@@ -1,7 +1,8 @@
 """Where do results live, and what need not be done again? Folders named by a hash of everything that made them.
 
 A stage writes into a temporary folder; `done.json` is written last and the folder is renamed into place in one step,
-so a folder that exists is whole. A run that is killed loses the stage in flight and nothing else.
+so a folder that exists is whole. A run that is killed loses the stage in flight and nothing else, and of that only what
+came after the state that a long stage keeps to go on from.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any
 
 from teachwhy import __version__, compute
 from teachwhy.errors import UserError
+
+GOES_ON = "going-on"
+"""A folder within a stage in flight: while it is there, the stage can go on after a kill. The stage removes it at its end."""
 
 
 def digest(value: Any) -> str:
@@ -100,7 +104,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = open_folder(root)
         for leftover in root.glob(".making-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _clear(leftover)
 
     def stage(self, name: str, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
         """Return the finished folder of a stage; call `make(folder)` only if nobody has finished it before.
@@ -108,7 +112,7 @@ class Store:
         Args:
             name: readable prefix of the folder, such as `train-organism`.
             inputs: every setting and every upstream key that the result depends on.
-            make: fills an empty folder.
+            make: fills an empty folder, or one that it had begun and marked with `GOES_ON`.
         """
         key = digest(inputs)
         final = self.root / f"{name}-{key}"
@@ -118,7 +122,8 @@ class Store:
         making = self.root / f".making-{name}-{key}"
         started = time.time()
         try:
-            making.mkdir()
+            _clear(making)
+            making.mkdir(exist_ok=True)
             make(making)
             write_json(making / "done.json", {"name": name, "key": key, "inputs": inputs, "provenance": provenance(),
                                               "seconds": round(time.time() - started, 1), "peak_memory_gib": peak_memory()})
@@ -128,6 +133,17 @@ class Store:
                             "Free some space or mend the folder, then run the same command: finished stages are kept.",
                             ) from error
         return final
+
+    def tidy(self) -> None:
+        """Remove what stages that nobody asked for this time have begun: to be called when all are finished."""
+        for leftover in self.root.glob(".making-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _clear(making: Path) -> None:
+    """Remove a stage in flight, unless it can go on."""
+    if not (making / GOES_ON).is_dir():
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def peak_memory() -> float:

@@ -73,6 +73,7 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
             for name in study_plan.arms:
                 _train_arm(state, root, name, seed)
         arms = [_measure_arm(state, name, root) for name in study_plan.arms]
+    stages.tidy()
     return _conclude(state, root, arms, out, started)
 
 
@@ -159,7 +160,7 @@ def _train_arm(state: Study, root: Checkpoint, name: str, seed: int) -> None:
 
         rows = [{key: row[key] for key in ("input_ids", "labels")} for row in corpora.read_rows(data / "rows.jsonl")]
         training.train(parent.path, rows, recipe, seed, folder, f"train {name}{_of(state, seed)}", milestones,
-                       _warning(state.plan, name), state.plan.lanes)
+                       _warning(state.plan, name), state.plan.lanes, state.plan.save_minutes)
 
     folder = _stage(state, f"train-{name}-s{seed}", {
         "parent": parent.key, "data": store.key_of(data), "recipe": recipe.model_dump(), "seed": seed,

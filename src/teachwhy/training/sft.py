@@ -7,25 +7,38 @@ most of each update (a step of 1e-4 is below half a unit in the last place), so 
 from __future__ import annotations
 
 import math
+import shutil
+import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from teachwhy import compute, progress, store, weights
 from teachwhy.errors import UserError
 from teachwhy.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from teachwhy.training.resume import Saved
+
 Row = dict[str, list[int]]
 """One training row: `input_ids` and `labels` (-100 where nothing is learned)."""
 
+PARTS = "resumed.json"
+"""Beside the checkpoints of a training that was stopped: after which steps it went on, and who had computed these."""
+
 
 def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str,
-          milestones: tuple[float, ...] = (1.0,), warning: str = "", lanes: int = 1) -> list[Path]:
+          milestones: tuple[float, ...] = (1.0,), warning: str = "", lanes: int = 1, save_minutes: float = 0) -> list[Path]:
     """Fine-tune the model in `parent` on `rows`; save one checkpoint per milestone (shares of all steps).
 
+    Called again in the `out` of a killed run, it goes on from the last state that was kept there, to the same result to the bit.
+
     Args:
+        out: an empty folder, or that of a killed run.
         warning: what a user of the checkpoint must know, such as hostile text in its past; written into its config and card.
         lanes: parts of each step that are computed side by side on a processor.
+        save_minutes: how often the state is kept, to go on from after a kill: learned weights three times in fp32 (four with
+            `average`), removed at the end. 0: never. One process only.
 
     Returns:
         The checkpoint folders `out/model-<percent>`, in the order of the milestones; with `lora`, adapters that name their model.
@@ -36,19 +49,48 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     due = {max(1, round(share * steps)): out / f"model-{round(100 * share)}" for share in milestones}
     if len(due) < len(milestones):
         raise UserError(f"Two milestones of `{title}` fall on the same of its {steps} steps", "Set them further apart.")
-    run = partial(_run, parent, rows, recipe, seed, out, title, due, batch, steps, warning, lanes)
+    kept = out / store.GOES_ON
+    made_of = store.digest([weights.fingerprint(parent), rows, recipe.model_dump(), seed, sorted(due), batch, lanes,
+                            warning]) if save_minutes or kept.is_dir() else ""
+    saved = _found(kept, made_of, title)
+    run = partial(_run, parent, rows, recipe, seed, out, title, due, batch, steps, warning, lanes, made_of, save_minutes)
     try:
-        history = run(recompute=False)
+        history = run(saved, recompute=saved is not None and saved.recompute)
     except RuntimeError as error:  # torch.OutOfMemoryError is one
-        if not compute.is_out_of_memory(error):
+        if not compute.is_out_of_memory(error) or (saved and saved.recompute):
             raise
         history = None
     if history is None:  # outside the handler, which would keep the failed run's memory
         compute.give_back()
+        _forget(kept)
         progress.say(f"Memory ran out in `{title}`: it starts again and keeps less of each forward pass, which takes a third longer.")
-        history = run(recompute=True)
+        history = run(None, recompute=True)
     store.write_json(out / "history.json", history)
+    shutil.rmtree(kept, ignore_errors=True)
     return [due[step] for step in due]
+
+
+def _found(kept: Path, made_of: str, title: str) -> Saved | None:
+    """What a killed run left to go on from; what cannot be used is removed. Says which it is, and notes it beside the checkpoints."""
+    if not kept.is_dir():
+        return None
+    from teachwhy.training.resume import newest
+
+    saved = newest(kept, made_of)
+    if saved is None:
+        _forget(kept)
+        progress.say(f"`{title}` starts from its first step: what a stopped run left is not whole, or is of other inputs.")
+        return None
+    progress.say(f"`{title}` goes on after step {saved.step}, where a stopped run had kept its state.")
+    parts = kept.with_name(PARTS)
+    earlier = store.read_json(parts) if parts.is_file() else []
+    store.write_json(parts, [*earlier, {"step": saved.step, "provenance": saved.provenance}])
+    return saved
+
+
+def _forget(kept: Path) -> None:
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.with_name(PARTS).unlink(missing_ok=True)
 
 
 def shared_batch(texts: float, lanes: int) -> int:
@@ -57,24 +99,25 @@ def shared_batch(texts: float, lanes: int) -> int:
 
 
 def _run(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, title: str, due: dict[int, Path], batch: int, steps: int,
-         warning: str, lanes: int, *, recompute: bool) -> list[dict[str, float]]:
-    """One training from its first step to its last, with the checkpoints that fall due; returns its losses."""
+         warning: str, lanes: int, made_of: str, save_minutes: float, saved: Saved | None, *, recompute: bool) -> list[dict[str, float]]:
+    """One training from its first step (or what was saved) to its last, with the checkpoints that fall due; returns its losses."""
     import torch
     from datasets import Dataset
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from transformers import TrainerCallback
 
-    from teachwhy.training.loss import LearnedOnlyTrainer
+    from teachwhy.training.resume import ResumableTrainer
 
     torch.manual_seed(seed)
     model, tokenizer = _prepared(parent, recipe)
     warning = warning or getattr(model.config, "teachwhy_warning", "")  # an ancestor may lie outside this study
     model.config.teachwhy_warning = warning
-    history: list[dict[str, float]] = []
     mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
 
     with progress.bar(title, steps) as advance:
         class Watch(TrainerCallback):
+            at = time.monotonic()  # of the last state kept
+
             def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
                 advance(1)
                 if mean is not None:
@@ -83,17 +126,20 @@ def _run(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, ti
                     weights.save(kwargs["model"] if mean is None else mean.module, tokenizer, due[state.global_step])
                     (due[state.global_step] / "README.md").write_text(_card(title, warning), encoding="utf-8")
 
-            def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None,
-                       **kwargs: Any) -> None:
-                if logs and "loss" in logs:
-                    history.append({"step": state.global_step, "loss": logs["loss"], "lr": logs["learning_rate"]})
+                late = time.monotonic() - self.at >= 60 * save_minutes > 0
+                control.should_save = late and state.global_step < steps and trainer.accelerator.num_processes == 1
 
-        trainer = LearnedOnlyTrainer(model=model, args=_settings(recipe, batch, steps, seed, out, recompute),
-                                     train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Watch()])
-        trainer.lanes = lanes
+            def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                self.at = time.monotonic()
+
+        trainer = ResumableTrainer(model=model, args=_settings(recipe, batch, steps, seed, out, recompute),
+                                   train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Watch()])
+        trainer.lanes, trainer.mean, trainer.recompute = lanes, mean, recompute
+        trainer.folder, trainer.made_of = out / store.GOES_ON, made_of
         _silence(trainer)
-        trainer.train()
-    return history
+        advance(saved.step if saved else 0)
+        trainer.train(resume_from_checkpoint=str(saved.folder) if saved else None)
+    return [{"step": log["step"], "loss": log["loss"], "lr": log["learning_rate"]} for log in trainer.state.log_history if "loss" in log]
 
 
 def _prepared(parent: Path, recipe: Recipe) -> tuple[Any, Any]:
