@@ -84,10 +84,14 @@ def weekdays(text: str) -> set[str]:
     return set(re.findall(_WEEKDAY, text.lower()))
 
 
+_THOUSANDS = re.compile(r"(?<=\d)[,'\u2019](?=\d{3}(?!\d))")
+
+
 def mentions(text: str, phrases: Iterable[str]) -> list[str]:
-    """The phrases of which every content word (as a stem, on word boundaries) occurs in the text."""
-    stems = content(text)
-    return [phrase for phrase in phrases if content(phrase) and content(phrase) <= stems]
+    """The phrases of which every content word (as a stem, on word boundaries) occurs in the text; 7,840 is 7840."""
+    stems = content(_THOUSANDS.sub("", text))
+    words = {phrase: content(_THOUSANDS.sub("", phrase)) for phrase in phrases}
+    return [phrase for phrase, wanted in words.items() if wanted and wanted <= stems]
 
 
 def reader(*alternatives: str) -> re.Pattern[str]:
