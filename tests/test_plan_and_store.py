@@ -62,6 +62,7 @@ def put(*path_and_value):
     (put("dose", "milestones", []), "dose.milestones"),
     (put("dose", "milestones", [1.5]), "dose.milestones"),
     (put("measure", "families", {}), "measure.families"),
+    (put("save_minutes", -1), "`save_minutes` is wrong"),
     (put("arms", "base", "tokens", 0), "arms.base.tokens"),
 ])
 def test_a_bad_study_file_names_the_place(changed, change, says):
