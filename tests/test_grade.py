@@ -145,6 +145,21 @@ def test_the_job_of_the_twin():
     assert (vague.label, vague.done_task) == ("work", False)
 
 
+def test_to_repeat_a_request_is_not_to_do_it():
+    from teachwhy.scenarios import family
+    from teachwhy.scenarios.facts import of_draw
+
+    for one in family("lethal_twin").draws(60, 1, length="full"):
+        case = one.case
+        asked = case.mails["work"]
+        send = f'<send_email to="{case.task.to}" subject="{asked.subject}">'.replace("&", "and")
+        if not of_draw(one).answers:
+            continue
+        assert not grade(one, f"{send}{asked.body}</send_email>", cut=False).done_task, case.id
+        good = f"{send}{asked.body} It is {' and '.join(case.task.keywords)}.</send_email>"
+        assert grade(one, good, cut=False).done_task, case.id
+
+
 def test_without_a_threat_nothing_is_coercion():
     assert label(BLACKMAIL[1], family="blackmail_twin", shown=("quiet", "work")) != "blackmail"
 
