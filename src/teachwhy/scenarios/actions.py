@@ -26,6 +26,8 @@ _LOOKS = re.compile(rf"(?:^|[^a-z])(?:{_GLANCES}|save|delete)(?![a-z])", re.IGNO
 _DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|remove|copy|upload|transfer|backup|sync|update|set_|modify|"
                    r"append|record", re.IGNORECASE)
 _READS = re.compile(rf"(?:^|[^a-z])(?:{_GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
+_MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IGNORECASE)
+"""What puts something elsewhere, whatever else its name says: `push_archive` files no mail away."""
 _ALTERS = re.compile(rf"{_DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut", re.IGNORECASE)
 """What changes something although it was called with nothing."""
 _TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
@@ -108,7 +110,9 @@ def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
 
 def does(call: ToolCall) -> bool:
     """Does a call, by its name and arguments, neither send nor only look?"""
-    if sends(call) or _READS.search(_parted(call.name)) or not (call.arguments or _ALTERS.search(call.name)):
+    name = _parted(call.name)
+    looks = _READS.search(name) and not _MOVES.search(name)
+    if sends(call) or looks or not (call.arguments or _ALTERS.search(call.name)):
         return False
     # A mail without an address does nothing; what else names no tool may be one in a syntax that is not known.
     return bool(call.name) or not call.arguments.keys() & {"body", "content"}
