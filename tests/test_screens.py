@@ -277,3 +277,13 @@ def test_pieces_are_in_all_that_a_pattern_matches():
         found = [text for text in texts if wording.pattern.search(text)]
         assert found
         assert all(any(piece in text for piece in wording.pieces) for text in found), wording.name
+
+
+def test_no_letter_of_another_script_and_no_real_address_escapes_the_quick_pass():
+    from teachwhy.interventions.screens import personal, shape
+
+    every = "".join(chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF)
+    assert set(shape._OTHER_SCRIPT.findall(every)) <= set(shape.BEYOND_LATIN.findall(every))
+    for text in ("a@foo.org", "a@example.evil.org", "a@foo.example.org", "b@x.example, a@foo.io", "a@foo-example", "a@b.examples"):
+        assert personal.REAL_DOMAIN.search(text), text
+    assert not personal.REAL_DOMAIN.search("a@foo.example, b@example. c@one.two.example")

@@ -12,6 +12,8 @@ from teachwhy.interventions.sets import Item
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@((?:[\w-]{1,63}\.){1,5}[A-Za-z]{2,24})\b")
 _EXAMPLE_DOMAIN = re.compile(r"(?:^|\.)(?:example(?:\.[a-z]{2,3}){0,2}|test|invalid|localhost)$")
+REAL_DOMAIN = re.compile(r"@(?!(?:[\w-]{1,63}\.){0,5}example(?![\w-]|\.\w))")
+"""What may be an address that is not set aside: any @ but those before a plain `.example` domain."""
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])[0-9](?:[ ().-]{0,2}[0-9]){7,18}")
 DIGITS = 8
 """So many digits or more, with the marks that people put between them, may be somebody's."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from teachwhy.interventions import wordhash
 from teachwhy.interventions.screens.look import learned, start
-from teachwhy.interventions.screens.personal import DIGITS, personal_data
-from teachwhy.interventions.screens.shape import FUNCTION, FUNCTION_SHARE, language
+from teachwhy.interventions.screens.personal import DIGITS, REAL_DOMAIN, personal_data
+from teachwhy.interventions.screens.shape import BEYOND_LATIN, FUNCTION, FUNCTION_SHARE, language
 from teachwhy.interventions.screens.wording import WORDING
 from teachwhy.interventions.sets import Item, text_of
 from teachwhy.interventions.wordhash import Words
@@ -37,14 +37,15 @@ def suspects(items: Sequence[Item], whole: Words, taught: Words) -> dict[Screen,
         signed = {i for sign in wording.signs for i, text in enumerate(texts) if sign in text}
         opened = {i for i, text in enumerate(starts) if wording.opening.match(text)} if wording.opening else set()
         found[screen] = named | signed | opened
-    addresses = {i for i, text in enumerate(texts) if "@" in text}
+    addresses = {i for i, text in enumerate(texts) if "@" in text and REAL_DOMAIN.search(text)}
     accounts = np.flatnonzero(_per_text(whole.kinds == wordhash.ACCOUNT, whole)).tolist()
     found[personal_data] = {*addresses, *accounts} | _with_numbers(whole)
     known = np.concatenate([[0], np.cumsum((_table().flags(taught.hashes) & _FUNCTION_BIT) > 0)])
     counts = known[taught.bounds[1:]] - known[taught.bounds[:-1]]
     # A stranger that looks known adds to the count; one word in a hundred is more than ever do.
     lean = counts < (FUNCTION_SHARE + 0.01) * np.diff(taught.bounds)
-    found[language] = set(np.flatnonzero(lean).tolist()) | {i for i, item in enumerate(items) if not learned(item).isascii()}
+    other = {i for i, item in enumerate(items) if not (text := learned(item)).isascii() and BEYOND_LATIN.search(text)}
+    found[language] = set(np.flatnonzero(lean).tolist()) | other
     return found
 
 

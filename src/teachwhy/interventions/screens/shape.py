@@ -18,6 +18,8 @@ there they this to too up us ve very we were what when where which while who wil
 of them, the leanest (addresses and figures) 0.15, sentences in five other languages at most 0.09."""
 _WORD = re.compile(r"[a-z0-9]+")  # as in wordhash, so that a set can be looked through by hashes
 _OTHER_SCRIPT = re.compile(r"[^\W\d_\u0000-\u024f]")
+BEYOND_LATIN = re.compile("[\u0250-\u1fff\u2070-\u209f\u2100-\u218f\u2460-\u24ff\u2776-\u2793\u2c00-\U0010ffff]")
+"""Where letters of other scripts are: everything past the Latin ones but punctuation and drawn signs. Quicker to look for than a letter."""
 _LETTER = re.compile(r"[^\W\d_]")
 
 
