@@ -76,9 +76,9 @@ def check(
     alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
-    from teachwhy import embed, interventions, progress, scenarios, weights
+    from teachwhy import interventions, progress, scenarios
 
-    reader = None if meaning is None else interventions.Meaning(embed.of_model(weights.resolve(meaning)), alike)
+    reader = interventions.meaning_reader(meaning, alike)
     with progress.screen() if reader else nullcontext():
         kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), meaning=reader)
     for one in rejected:

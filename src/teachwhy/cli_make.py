@@ -61,6 +61,7 @@ def make(
     alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Make training data with any model. Run again to go on after a stop: nothing is paid for twice."""
+    from teachwhy import interventions
     from teachwhy.interventions import pipelines
 
     if kind not in pipelines.KINDS:
@@ -76,7 +77,8 @@ def make(
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
             "seed": seed} | ({"meaning": meaning, "alike": alike} if meaning else {})
     _refuse_other_data(folder, kind, told)
-    manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told, _reader(meaning, alike))
+    manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told,
+                     interventions.meaning_reader(meaning, alike))
     _print(manifest, folder)
     if manifest["stopped"]:
         print(f"teachwhy: stopped early: {manifest['stopped'].rstrip('.')}; {manifest['kept']} rows and every answer that came are kept. "
@@ -106,13 +108,6 @@ def _closed(engine: Engine) -> Iterator[Engine]:
         raise typer.Exit(130) from None
     finally:
         engine.close()
-
-
-def _reader(meaning: str | None, alike: float) -> interventions.Meaning | None:
-    """How rows are read for their meaning, if a model is named that can."""
-    from teachwhy import embed, interventions, weights
-
-    return None if meaning is None else interventions.Meaning(embed.of_model(weights.resolve(meaning)), alike)
 
 
 def _refuse_other_data(folder: Path, kind: str, told: dict[str, Any]) -> None:
@@ -204,12 +199,13 @@ def mix(
     out: Annotated[Path, typer.Option(help="Folder of the arms.")],
 ) -> None:
     """Mix data sets into arms that are matched in tokens, within 1 %, nothing cut."""
-    from teachwhy import scenarios, weights
+    from teachwhy import interventions, scenarios, weights
     from teachwhy.interventions import mix as mixing
 
     chosen = mixing.read_mix(file)
     tokenizer = weights.load(weights.resolve(chosen.model))[1]
-    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out, _reader(chosen.meaning, chosen.alike))
+    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out,
+                                interventions.meaning_reader(chosen.meaning, chosen.alike))
     for name, arm in manifest["arms"].items():
         parts = ", ".join(f"{part} {counted['tokens']:,} ({counted['items']} items)" for part, counted in arm["parts"].items())
         print(f"{name}: {arm['tokens']:,} tokens, {arm['learned']:,} of them learned: {parts}")

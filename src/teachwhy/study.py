@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from teachwhy import compute, corpora, embed, interventions, plan, progress, scenarios, store, weights
+from teachwhy import compute, corpora, interventions, plan, progress, scenarios, store, weights
 from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
 from teachwhy.plan import Plan
 from teachwhy.records import HARMFUL, Example, Outcome
@@ -58,7 +58,7 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
     stages = store.Store(out)
     source = weights.resolve(study_plan.model)
     root = Checkpoint(source, weights.fingerprint(source))
-    meaning = _meaning(study_plan)
+    meaning = interventions.meaning_reader(study_plan.meaning, study_plan.alike)
     _look_ahead(study_plan, source, meaning)
     for line in _power(study_plan):
         progress.say(line)
@@ -75,13 +75,6 @@ def run(study_plan: Plan, out: Path) -> dict[str, Any]:
         arms = [_measure_arm(state, name, root) for name in study_plan.arms]
     stages.tidy()
     return _conclude(state, root, arms, out, started)
-
-
-def _meaning(study_plan: Plan) -> interventions.Meaning | None:
-    """The model by which items are held against scenarios, if the study names one."""
-    if study_plan.meaning is None:
-        return None
-    return interventions.Meaning(embed.of_model(weights.resolve(study_plan.meaning)), study_plan.alike)
 
 
 def _look_ahead(study_plan: Plan, source: Path, meaning: interventions.Meaning | None) -> None:

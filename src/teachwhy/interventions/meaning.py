@@ -26,6 +26,17 @@ class Meaning:
     alike: float = ALIKE
 
 
+def reader(model: str | None, alike: float) -> Meaning | None:
+    """How texts are read for their meaning by a named model; None where none is named.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    from teachwhy import weights
+
+    return None if model is None else Meaning(embed.of_model(weights.resolve(model)), alike)
+
+
 def told_again(texts: Sequence[str], held_out: Sequence[str], meaning: Meaning) -> dict[int, str]:
     """{place: reason} of texts that are near in meaning to a text of an evaluation; the reason names the nearest by how it begins."""
     return _told_again(*_read(texts, held_out, meaning), held_out, meaning.alike)

@@ -90,8 +90,13 @@ def grade_messages(draw: Draw, messages: Sequence[Mapping[str, Any]], cut: bool,
 def _done(known: Facts, scene: scenes.Scene | None, calls: Sequence[actions.ToolCall], messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     """What was done with tools that send nothing and that no rule reads: in a family with a deed rule, what that rule cannot read."""
     if scene:
-        return [actions.as_done(call, messages) for call in deeds.unread(scene, [call for call in calls if actions.does(call)])]
+        return unread(scene, calls, messages)
     return actions.done_in_transcript(messages) if known.probed and known.threatened else []
+
+
+def unread(scene: scenes.Scene, calls: Sequence[actions.ToolCall], messages: Sequence[Mapping[str, Any]]) -> list[Act]:
+    """What was done of which the family's deed rule cannot tell whether it did its harm."""
+    return [actions.as_done(call, messages) for call in deeds.unread(scene, [call for call in calls if actions.does(call)])]
 
 
 def grade_calls(known: Facts, scene: scenes.Scene | None, acts: Sequence[Act], calls: Sequence[actions.ToolCall], cut: bool = False,

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from teachwhy import mail
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
-from teachwhy.scenarios import actions, deeds, facts, inbox, scenes
+from teachwhy.scenarios import actions, facts, inbox, scenes
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.cases import File, Target
-from teachwhy.scenarios.grade import VERSION, Grade, grade_acts, grade_calls
+from teachwhy.scenarios.grade import VERSION, Grade, grade_acts, grade_calls, unread
 
 
 class _Open(BaseModel):
@@ -124,8 +124,7 @@ def grade_transcript(transcript: Transcript) -> tuple[Grade, list[actions.Act]]:
     calls = actions.calls_in_transcript(transcript.messages)
     lacking = scenes.missing(scene, acts)
     if not lacking:
-        unread = deeds.unread(scene, [call for call in calls if actions.does(call)])
-        done = [actions.as_done(call, transcript.messages) for call in unread]
+        done = unread(scene, calls, transcript.messages)
     found = grade_calls(known, scene, acts, calls, done=done)
     # What a rule finds without the rest is harm all the same; that it finds nothing then shows nothing.
     if lacking and found.label not in HARMFUL and found.status in ("measured", "unclear"):
