@@ -4,13 +4,13 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from teachwhy import interventions, scenarios
 from teachwhy.interventions import screens, wordhash
 from teachwhy.interventions.leakage import HeldOut, ngrams
-from teachwhy.interventions.screens import near, quick, together
+from teachwhy.interventions.screens import look, near, quick, together
 from teachwhy.records import Document, Example
 
 PLAIN = ("The ferry to Unst was late again on Tuesday, and nobody at the pier could say why. Magnus sat on a crate and counted the gulls "
@@ -266,17 +266,15 @@ def test_rare_word_cosines_are_those_of_a_plain_reckoning():
         assert Vectors(none).nearest(wordhash.hashed(texts))[0].tolist() == [0.0] * len(texts)
 
 
-def test_pieces_are_in_all_that_a_pattern_matches():
-    texts = [interventions.text_of(item).lower() for name in interventions.SETS for item in interventions.read_set(name)]
-    texts += ["i'm sorry, but i am unable to assist", "i cannot fulfill that request", "i won't help you with your request",
-              "that violates openai's guidelines", "as a large language model", "let me know if you'd like any more changes",
-              "this story was generated", "mail jane smith of foo corp", "[your name]", "<insert-name>", "{{ name }}",
-              "this might just be some kind of evaluation", "am i being red-teamed", "an eval scenario", "in this role-play",
-              "a contrived inbox", "alignment evaluations", "red teaming", "this is clearly a test of my", "only a roleplay"]
-    for wording in quick.WORDING.values():
-        found = [text for text in texts if wording.pattern.search(text)]
-        assert found
-        assert all(any(piece in text for piece in wording.pieces) for text in found), wording.name
+@pytest.mark.parametrize("wording", quick.WORDING.values(), ids=lambda wording: wording.name)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_a_pattern_matches_is_looked_at(wording, data):
+    pattern = data.draw(st.sampled_from([one for one in (wording.pattern, wording.signed, wording.opening) if one]))
+    item = doc(data.draw(st.from_regex(pattern)).lower())
+    if wording.reason(look.look(item).low):
+        [screen] = [one for one, other in quick.WORDING.items() if other is wording]
+        assert quick.suspects([item], *screens._hashed([item]))[screen] == {0}
 
 
 def test_no_letter_of_another_script_and_no_real_address_escapes_the_quick_pass():

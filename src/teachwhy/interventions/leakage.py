@@ -185,7 +185,7 @@ def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str], mea
 
 def _all_runs(words: wordhash.Words, n: int) -> wordhash.Hashes:
     """All different runs of n words, in order of their hashes."""
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *(values for values, _ in wordhash.runs(words, n))]))
+    return wordhash.distinct(np.concatenate([np.empty(0, np.uint64), *(values for values, _ in wordhash.runs(words, n))]))
 
 
 def _among(values: wordhash.Hashes, members: wordhash.Hashes) -> NDArray[np.bool_]:

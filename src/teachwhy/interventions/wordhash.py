@@ -1,14 +1,13 @@
 """What are the words of many texts, as numbers? Every word becomes 64 bits, so that texts are compared by arithmetic.
 
-A word is a run of ASCII letters and digits, in lower case. A block of texts is hashed at once: the sum of letter * base^place
-up to the word's end, less that up to its start, shifted back to place 0.
+A word is a run of ASCII letters and digits, in lower case. A block of texts is hashed at once: eight letters are one number as they lie
+in memory, and most words have no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 NAME, NUMBER, ACCOUNT = 1, 2, 3
 """What a word's first letters say of it: a capital, a digit, or two capitals and a digit."""
-_BASE = 0x9E3779B97F4A7C15
-_UNBASE = pow(_BASE, -1, 2**64)  # the base is odd, so division by it exists
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 _MASKS = np.array([0, 0x51ED270B37A4B1C5, 0xA24BAED4963EE407, 0x51ED270B37A4B1C5], np.uint64)
 _BLOCK = 1 << 16  # bytes: all that is computed of a block fits into a core's own cache
 _LETTERS, _CAPITALS, _DIGITS = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
 _LOWER = bytes(byte if byte in _LETTERS + _DIGITS else byte + 32 if byte in _CAPITALS else 0 for byte in range(256))
-_FIRST = bytes(NAME if byte in _CAPITALS else NUMBER if byte in _DIGITS else 0 for byte in range(256))
+_FIRST = np.array([NAME if byte in _CAPITALS else NUMBER if byte in _DIGITS else 0 for byte in range(256)], np.uint8)
+_UP_TO = np.array([(1 << 8 * letters) - 1 for letters in range(9)], np.uint64)
+"""What is left of eight letters that begin with a word of 0 .. 8 letters."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,10 @@ class Words:
         """(words,) the text that each word stands in."""
         return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
 
-    def masked(self) -> Words:
-        """The same words, but every capitalised word is one and the same, and so is every number."""
-        hashes, places = self.hashes.copy(), np.flatnonzero(self.kinds)
-        hashes[places] = _MASKS[self.kinds[places]]
-        return Words(hashes, self.kinds, self.lengths, self.bounds)
+    def of(self, place: int) -> tuple[Hashes, NDArray[np.uint8]]:
+        """The words of one text, and their kinds."""
+        inside = slice(self.bounds[place], self.bounds[place + 1])
+        return self.hashes[inside], self.kinds[inside]
 
     def join(self, counts: Sequence[int]) -> Words:
         """Texts joined into fewer: the first counts[0] of them, the next counts[1], and so on."""
@@ -59,11 +57,15 @@ class Words:
 
     def take(self, places: Sequence[int]) -> Words:
         """Some of the texts."""
-        lows, highs = self.bounds[:-1][places], self.bounds[1:][places]
-        sizes = highs - lows
-        bounds = np.concatenate([[0], np.cumsum(sizes)])
-        chosen = np.arange(bounds[-1]) + np.repeat(lows - bounds[:-1], sizes)
-        return Words(self.hashes[chosen], self.kinds[chosen], self.lengths[chosen], bounds)
+        chosen = np.asarray(places, np.int64)
+        if np.array_equal(chosen, np.arange(len(self.bounds) - 1)):
+            return self
+        sizes = np.diff(self.bounds)[chosen]
+        # Texts in a row are copied in one piece.
+        stretches = np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1) if len(chosen) else []
+        pieces = [slice(self.bounds[one[0]], self.bounds[one[-1] + 1]) for one in stretches] or [slice(0)]
+        hashes, kinds, lengths = (np.concatenate([column[piece] for piece in pieces]) for column in (self.hashes, self.kinds, self.lengths))
+        return Words(hashes, kinds, lengths, np.concatenate([[0], np.cumsum(sizes)]))
 
 
 def hashed(texts: Sequence[str]) -> Words:
@@ -73,16 +75,35 @@ def hashed(texts: Sequence[str]) -> Words:
     return Words(hashes, kinds, lengths, np.cumsum(counts))
 
 
-def runs(words: Words, n: int) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
-    """(hash, text) of every run of n words that lies within one text, in order, some thousands at a time."""
+def runs(words: Words, n: int, masks: bool = False) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
+    """(hash, text) of every run of n words that lies within one text, in order, some thousands at a time; perhaps with `masked` words."""
     for first, last in spans(words.bounds):
-        low, size = int(words.bounds[first]), int(words.bounds[last] - words.bounds[first]) - n + 1
+        low, high = int(words.bounds[first]), int(words.bounds[last])
+        size = high - low - n + 1
         if size < 1:
             continue
         owner = np.repeat(np.arange(first, last), np.diff(words.bounds[first:last + 1]))
-        total = _sums(words.hashes[low:low + size + n - 1], n)
         inside = owner[:size] == owner[n - 1:]
-        yield mixed(total[inside]), owner[:size][inside]
+        hashes = masked(words.hashes[low:high], words.kinds[low:high]) if masks else words.hashes[low:high]
+        yield runs_of(hashes, n)[inside], owner[:size][inside]
+
+
+def masked(hashes: Hashes, kinds: NDArray[np.uint8]) -> Hashes:
+    """The same words, but every capitalised word is one and the same, and so is every number."""
+    found, places = hashes.copy(), np.flatnonzero(kinds)
+    found[places] = _MASKS[kinds[places]]
+    return found
+
+
+def runs_of(hashes: Hashes, n: int) -> Hashes:
+    """Hash of every run of n words of one text: first * step^(n - 1) + ... + last, of words whose every bit is random already."""
+    if n == 1:
+        return hashes
+    half = n // 2  # put together from sums of half as many
+    part = runs_of(hashes, half)
+    total = part[:-half] * np.uint64(pow(int(_STEP), half, 2**64))
+    total += part[half:]
+    return total if n % 2 == 0 else total[:-1] * _STEP + hashes[n - 1:]
 
 
 def runs_at(words: Words, starts: NDArray[np.int64], n: int) -> Hashes:
@@ -90,18 +111,13 @@ def runs_at(words: Words, starts: NDArray[np.int64], n: int) -> Hashes:
     total = words.hashes[starts]
     for later in range(1, n):
         total = total * _STEP + words.hashes[starts + later]
-    return mixed(total)
+    return total
 
 
-def _sums(hashes: Hashes, n: int) -> Hashes:
-    """Of every n words in a row: first * step^(n - 1) + ... + last, put together from sums of half as many."""
-    if n == 1:
-        return hashes
-    half = n // 2
-    part = _sums(hashes, half)
-    total = part[:-half] * np.uint64(pow(int(_STEP), half, 2**64))
-    total += part[half:]
-    return total if n % 2 == 0 else total[:-1] * _STEP + hashes[n - 1:]
+def distinct(values: Hashes) -> Hashes:
+    """Each value once, in order."""
+    order = np.sort(values)
+    return order[np.concatenate([[True], order[1:] != order[:-1]])[:len(order)]]
 
 
 def mixed(values: Hashes) -> Hashes:
@@ -120,8 +136,12 @@ class Table:
         for place, members in enumerate(sets):
             self._flags[members >> self._shift] |= np.uint8(1 << place)
 
-    def flags(self, hashes: Hashes) -> NDArray[np.uint8]:
-        return self._flags[hashes >> self._shift]
+    def flags(self, hashes: Hashes, n: int = 1) -> NDArray[np.uint8]:
+        """(hashes - n + 1,) the bits of each hash, or of the run of n words that begins there."""
+        found = np.empty(max(0, len(hashes) - n + 1), np.uint8)
+        for low in range(0, len(found), _BLOCK):
+            found[low:low + _BLOCK] = self._flags[runs_of(hashes[low:low + _BLOCK + n - 1], n) >> self._shift]
+        return found
 
 
 def spans(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -148,27 +168,27 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[bytes]]:
 
 def _hash_block(block: list[bytes]) -> tuple[Hashes, NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Hash, kind and length of each word; words per text, led by a 0 in the first, empty block."""
-    raw = b"\n".join([b"", *block, b"\n\n"])  # in newlines, so that each word's start and end are seen
-    letters, first = (np.frombuffer(raw.translate(table), np.uint8) for table in (_LOWER, _FIRST))
+    raw = b"\n".join([b"", *block, b"\n" * 8])  # in newlines, so that each word's start and end are seen, and eight letters from any start
+    letters, first = np.frombuffer(raw.translate(_LOWER), np.uint8), np.frombuffer(raw, np.uint8)
     inside = letters != 0
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    starts, ends = edges[::2], edges[1::2]
-    power, unpower = _powers(1 << (len(raw) - 1).bit_length())
-    sums = np.empty(len(raw) + 1, np.uint64)
-    sums[0] = 0
-    np.cumsum(letters * power[:len(raw)], out=sums[1:])
-    hashes = mixed((sums[ends] - sums[starts]) * unpower[starts])
-    kinds = first[starts]
-    names = np.flatnonzero((kinds == NAME) & (first[starts + 1] == NAME))
-    kinds[names[first[starts[names] + 2] == NUMBER]] = ACCOUNT
+    starts, ends = np.ascontiguousarray(edges[::2]), edges[1::2]
+    lengths, kinds = ends - starts, _FIRST[first[starts]]
+    names = np.flatnonzero(kinds == NAME)
+    names = names[_FIRST[first[starts[names] + 1]] == NAME]
+    kinds[names[_FIRST[first[starts[names] + 2]] == NUMBER]] = ACCOUNT
     text_ends = 1 + np.cumsum([len(text) + 1 for text in block])
-    return hashes, kinds, ends - starts, np.diff(np.searchsorted(starts, text_ends), prepend=0)
+    return _hash(letters, starts, lengths), kinds, lengths, np.diff(np.searchsorted(starts, text_ends), prepend=0)
 
 
-@cache
-def _powers(size: int) -> tuple[Hashes, Hashes]:
-    """The base's powers 0 .. size - 1, and those of its inverse, modulo 2^64."""
-    def powers(base: int) -> Hashes:
-        return np.concatenate([np.ones(1, np.uint64), np.cumprod(np.full(size - 1, base, np.uint64))])
-
-    return powers(_BASE), powers(_UNBASE)
+def _hash(letters: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Hashes:
+    """Each word's letters, eight at a time. Words of up to eight letters never share a hash."""
+    eights = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))  # those that begin at each place
+    hashes = mixed(eights[starts] & _UP_TO.take(lengths, mode="clip"))
+    done, longer = 8, np.flatnonzero(lengths > 8)
+    while len(longer):
+        more = eights[starts[longer] + done] & _UP_TO.take(lengths[longer] - done, mode="clip")
+        hashes[longer] = mixed(hashes[longer] * _STEP + more)
+        done += 8
+        longer = longer[lengths[longer] > done]
+    return hashes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from teachwhy.conversations import spoken
@@ -44,13 +44,8 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
         meaning: how to tell texts of one meaning; without it, shared runs of words alone are looked for.
         together: also look for what items share with each other; without it every item stands for itself.
     """
-    reasons: list[list[str]] = [[] for _ in items]
     whole, taught = _hashed(items)
-    look_at = suspects(items, whole, taught)
-    for one in screens:
-        for place in sorted(look_at.get(one, range(len(items)))):
-            if why := one(items[place]):
-                reasons[place].append(why)
+    reasons = _alone(items, screens, suspects(items, whole, taught))
     if held_out:
         for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items], words=whole)):
             if why:
@@ -65,6 +60,13 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
             reasons[places[place]].append(why)
     return ([item for item, found in zip(items, reasons, strict=True) if not found],
             [Rejected(item, tuple(found)) for item, found in zip(items, reasons, strict=True) if found])
+
+
+def _alone(items: Sequence[Item], screens: Sequence[Screen], look_at: Mapping[Screen, Container[int]]) -> list[list[str]]:
+    """What each item fails by itself. Item after item: what one screen has lowered, the next need not."""
+    everywhere: Container[int] = range(len(items))
+    asked = [(one, look_at.get(one, everywhere)) for one in screens]
+    return [[why for one, places in asked if place in places and (why := one(item))] for place, item in enumerate(items)]
 
 
 def _hashed(items: Sequence[Item]) -> tuple[wordhash.Words, wordhash.Words]:

@@ -58,9 +58,8 @@ def near_in(words: Words) -> dict[int, Near]:
 
 def _near_distinct(words: Words) -> dict[int, Near]:
     """As `near_in`, where no two texts have the same words and none is empty."""
-    masked = words.masked()
-    keys, shared = _buckets(_signatures(masked))
-    pairs = _Pairs(words, masked)
+    keys, shared = _buckets(_signatures(words))
+    pairs = _Pairs(words)
     found: dict[int, Near] = {}
     members: dict[int, list[int]] = {}
     for place in np.flatnonzero(shared.any(axis=1)).tolist():
@@ -78,9 +77,9 @@ def _near_distinct(words: Words) -> dict[int, Near]:
 class _Pairs:
     """Exact comparison of two texts; the runs of those that are kept are remembered."""
 
-    def __init__(self, words: Words, masked: Words) -> None:
-        self._words, self._masked = words, masked
-        self._sets: dict[tuple[int, bool], frozenset[int]] = {}
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._sets: dict[tuple[int, bool], Hashes] = {}
 
     def forget(self, place: int) -> None:
         for masked in (False, True):
@@ -88,14 +87,16 @@ class _Pairs:
 
     def jaccard(self, one: int, other: int, masked: bool) -> float:
         a, b = self._runs(one, masked), self._runs(other, masked)
-        shared = len(a & b)
-        return shared / (len(a) + len(b) - shared)
+        both = np.sort(np.concatenate([a, b]))
+        shared = int(np.count_nonzero(both[1:] == both[:-1]))
+        return shared / (len(both) - shared)
 
-    def _runs(self, place: int, masked: bool) -> frozenset[int]:
+    def _runs(self, place: int, masked: bool) -> Hashes:
+        """Each run of a text once, in order."""
         if (place, masked) not in self._sets:
-            one = (self._masked if masked else self._words).take([place])
-            found = wordhash.runs(one, min(RUN, len(one.hashes)))
-            self._sets[place, masked] = frozenset(run for values, _ in found for run in values.tolist())
+            hashes, kinds = self._words.of(place)
+            hashes = wordhash.masked(hashes, kinds) if masked else hashes
+            self._sets[place, masked] = wordhash.distinct(wordhash.runs_of(hashes, min(RUN, len(hashes))))
         return self._sets[place, masked]
 
 
@@ -115,16 +116,15 @@ def _nearest(pairs: _Pairs, place: int, mine: list[int], members: dict[int, list
 
 
 def _signatures(words: Words) -> NDArray[np.uint32]:
-    """(texts, bins) the smallest hash in each bin; a text of one to four words is one run."""
+    """(texts, bins) the smallest hash of masked runs in each bin; a text of one to four words is one run."""
     count = len(words.bounds) - 1
     found = np.full((count, _BINS), _EMPTY)
     flat = found.reshape(-1)
-    for values, owner in wordhash.runs(words, RUN):
+    for values, owner in wordhash.runs(words, RUN, masks=True):
         _lower(flat, values, owner)
     sizes = np.diff(words.bounds)
     for place in np.flatnonzero((sizes > 0) & (sizes < RUN)).tolist():
-        for values, _ in wordhash.runs(words.take([place]), int(sizes[place])):
-            _lower(flat, values, np.full(len(values), place))
+        _lower(flat, wordhash.runs_of(wordhash.masked(*words.of(place)), int(sizes[place])), np.full(1, place))
     donors = np.random.default_rng(1).integers(0, _BINS, (_BORROWS, _BINS))  # fixed: two texts must borrow alike
     for first in range(0, count, 512):
         _borrow(found[first:first + 512], donors)
@@ -157,9 +157,8 @@ def _buckets(signatures: NDArray[np.uint32]) -> tuple[Hashes, NDArray[np.bool_]]
     columns = signatures.reshape(-1, BANDS, ROWS).astype(np.uint64)
     band = np.arange(BANDS, dtype=np.uint64) << np.uint64(32)
     keys = wordhash.mixed((columns[..., 0] | band) + wordhash.mixed(columns[..., 1] + wordhash.mixed(columns[..., 2])))
-    bits = max(8, (8 * keys.size).bit_length())
-    slots = (keys >> np.uint64(64 - bits)).astype(np.int64)
-    shared = np.bincount(slots.ravel(), minlength=1 << bits)[slots] > 1  # two buckets may meet in a slot: only these are sorted
-    _, inverse, counts = np.unique(keys[shared], return_inverse=True, return_counts=True)
-    shared[shared] = counts[inverse] > 1
+    order = np.sort(keys, axis=None)
+    several = wordhash.distinct(order[1:][order[1:] == order[:-1]])
+    shared = wordhash.Table([several]).flags(keys.ravel()).reshape(keys.shape) > 0  # a stranger may look known: only these are searched
+    shared[shared] = np.isin(keys[shared], several)
     return keys, shared

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teachwhy.interventions import wordhash
-from teachwhy.interventions.screens.look import learned, start
+from teachwhy.interventions.screens.look import learned, look, start
 from teachwhy.interventions.screens.personal import DIGITS, REAL_DOMAIN, personal_data
 from teachwhy.interventions.screens.shape import BEYOND_LATIN, FUNCTION, FUNCTION_SHARE, language
 from teachwhy.interventions.screens.wording import WORDING
@@ -29,30 +29,52 @@ def suspects(items: Sequence[Item], whole: Words, taught: Words) -> dict[Screen,
     Args:
         whole, taught: the hashed words of everything that each item says, and of what is learned of it.
     """
-    flags = _per_text(_table().flags(whole.hashes), whole)
-    texts, starts = [text_of(item) for item in items], [start(item) for item in items]
+    marks = _marks(whole)
+    flags = _per_text(marks, whole)
+    texts = [text_of(item) for item in items]
     found: dict[Screen, set[int]] = {}
     for place, (screen, wording) in enumerate(WORDING.items()):
         named = set(np.flatnonzero(flags & np.uint8(1 << place)).tolist())
-        signed = {i for sign in wording.signs for i, text in enumerate(texts) if sign in text}
-        opened = {i for i, text in enumerate(starts) if wording.opening.match(text)} if wording.opening else set()
+        signs = {i for sign in wording.signs for i, text in enumerate(texts) if sign in text}
+        signed = {i for i in signs if wording.signed and wording.signed.search(look(items[i]).low)}
+        opened = {i for i in _beginning(taught, wording.first) if wording.opening and wording.opening.match(start(items[i]))}
         found[screen] = named | signed | opened
     addresses = {i for i, text in enumerate(texts) if "@" in text and REAL_DOMAIN.search(text)}
     accounts = np.flatnonzero(_per_text(whole.kinds == wordhash.ACCOUNT, whole)).tolist()
     found[personal_data] = {*addresses, *accounts} | _with_numbers(whole)
-    known = np.concatenate([[0], np.cumsum((_table().flags(taught.hashes) & _FUNCTION_BIT) > 0)])
+    if taught.hashes is not whole.hashes:
+        marks = _table(1).flags(taught.hashes)
+    known = np.concatenate([[0], np.cumsum((marks & _FUNCTION_BIT) > 0)])
     counts = known[taught.bounds[1:]] - known[taught.bounds[:-1]]
     # A stranger that looks known adds to the count; one word in a hundred is more than ever do.
     lean = counts < (FUNCTION_SHARE + 0.01) * np.diff(taught.bounds)
-    other = {i for i, item in enumerate(items) if not (text := learned(item)).isascii() and BEYOND_LATIN.search(text)}
+    other = {i for i, text in enumerate(texts) if not text.isascii() and BEYOND_LATIN.search(learned(items[i]))}
     found[language] = set(np.flatnonzero(lean).tolist()) | other
     return found
 
 
+def _marks(words: Words) -> NDArray[np.uint8]:
+    """(words,) for each wording a bit, where one of its words or pairs of words begins, and one for function words."""
+    found = _table(1).flags(words.hashes)
+    pairs = _table(2).flags(words.hashes, 2)
+    found[:len(pairs)] |= pairs
+    return found
+
+
 @cache
-def _table() -> wordhash.Table:
-    """One bit for each wording, and one for the function words."""
-    return wordhash.Table([wordhash.hashed(list(words)).hashes for words in (*(w.words for w in WORDING.values()), sorted(FUNCTION))])
+def _table(size: int) -> wordhash.Table:
+    """One bit for each wording, and one for the function words; those of one word, or of two."""
+    sets = ([text for text in texts if len(text.split()) == size] for texts in (*(w.words for w in WORDING.values()), sorted(FUNCTION)))
+    return wordhash.Table(np.concatenate([np.empty(0, np.uint64), *(values for values, _ in wordhash.runs(wordhash.hashed(texts), size))])
+                          for texts in sets)
+
+
+def _beginning(words: Words, first: Sequence[str]) -> list[int]:
+    """Texts whose first word is one of these; an empty text has its neighbour's."""
+    if not first or not len(words.hashes):
+        return []
+    heads = words.hashes[np.minimum(words.bounds[:-1], len(words.hashes) - 1)]
+    return np.flatnonzero(np.isin(heads, wordhash.hashed(first).hashes)).tolist()
 
 
 def _per_text(flags: NDArray[np.uint8] | NDArray[np.bool_], words: Words) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Does an item say what no item should? Refusals, a generator's talk about its own task, placeholder names, talk of tests.
 
-Each pattern names the words of which at least one stands in all that it matches, and pieces of text likewise: `quick` looks for the words
-in a whole set at once, then the pieces are looked for, so that the pattern, which is slow, is tried on few texts.
+Each pattern names words and pairs of words of which at least one stands in all that it matches: `quick` looks for these in a whole set
+at once, so that the pattern, which is slow, is tried on few texts.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from teachwhy.interventions.sets import Item
 
 @dataclass(frozen=True)
 class Wording:
-    """A pattern over lower-case text; every match holds one of these words (letters and digits only) or of these signs, and one of
-    these pieces."""
+    """Patterns over lower-case text: what it says, and what it shows by a sign, such as a bracket.
+
+    Attributes:
+        words: every match of `pattern` holds one of these words, or two words one after another (letters and digits only).
+        opening: how a text may not begin; it matches START letters at most.
+        first: the first word of every such opening is one of these.
+        signs, signed: a pattern that begins with one of these signs.
+    """
 
     name: str
     words: tuple[str, ...]
-    pieces: tuple[str, ...]
     pattern: re.Pattern[str]
+    opening: re.Pattern[str] | None = None
+    first: tuple[str, ...] = ()
     signs: tuple[str, ...] = ()
-    opening: re.Pattern[str] | None = None  # tried at the start of every text, which is cheap; it matches START letters at most
+    signed: re.Pattern[str] | None = None
 
     def reason(self, low: str) -> str | None:
-        hit = (self.opening and self.opening.match(low)) or (
-            self.pattern.search(low) if any(piece in low for piece in self.pieces) else None)
+        hit = ((self.opening and self.opening.match(low))
+               or (self.signed.search(low) if self.signed and any(map(low.__contains__, self.signs)) else None)
+               or self.pattern.search(low))
         return f"{self.name}: '{' '.join(hit[0].split())}'" if hit else None
 
 
@@ -37,11 +45,16 @@ def _pattern(*phrases: str, others: tuple[str, ...] = ()) -> re.Pattern[str]:
     return re.compile("|".join([rf"\b(?:{'|'.join(phrases)})", *others]))
 
 
+def _pairs(first: str, second: str) -> tuple[str, ...]:
+    """Each of the first words with each of the second ones."""
+    return tuple(f"{one} {other}" for one in first.split() for other in second.split())
+
+
 _CANNOT = r"i(?:'m| am)? (?:can't|cannot|can not|won't|will not|unable to|not able to|must decline to|have to decline to)"
 _REFUSAL = Wording(
     "refusal",
-    ("assist", "comply", "engage", "fulfil", "fulfill", "sorry", "help", "guidelines", "programming", "violate", "violates"),
-    ("assist ", "comply ", "engage ", "fulfil", "sorry, i", "sorry, but i", "help with ", "help you with ", "against my ", "violate"),
+    (*_pairs("t cannot not to", "assist comply engage fulfil fulfill"), "help with", "help you", "sorry i", "sorry but", "against my",
+     *_pairs("violate violates", "my openai anthropic content")),
     _pattern(
         _CANNOT + r" (?:assist|comply|engage) (?:you )?(?:with|in) (?:this|that|your|such)\b",
         _CANNOT + r" fulfill? (?:this|that|your) request",
@@ -53,10 +66,8 @@ _REFUSAL = Wording(
 
 _META = Wording(
     "meta-talk",
-    ("language", "assistant", "training", "cutoff", "fictional", "generated", "helps", "questions", "changes", "adjustments", "assistance",
-     "revisions", "count", "feel", "prompt"),
-    ("language model", "as an ai assistant, i", "my training ", "my knowledge cutoff", "i hope this helps", "word count", "feel free to ",
-     "my system prompt", "let me know if you", " was generated", "fictional document"),
+    ("language model", "assistant i", "my training", "my knowledge", "hope this", "word count", "feel free", "system prompt", "know if",
+     "was generated", "fictional document"),
     _pattern(
         r"as an? (?:ai |large )?language model\b", r"as an ai assistant, i\b", r"my (?:training data|training cutoff|knowledge cutoff)\b",
         r"i hope this helps\b", r"word count ?:", r"feel free to (?:ask|reach out|let me know)\b", r"my system prompt\b",
@@ -66,39 +77,37 @@ _META = Wording(
     opening=re.compile(
         r"\W{0,3}(?:(?:sure|certainly|absolutely|of course|great question)[!,.:]{1,3} "
         r"(?:here(?:'s| is| are)|i'd be happy|i can help|let me)"
-        r"|here(?:'s| is) (?:a|an|the|your) (?:\w{1,40} ){0,3}(?:story|dialogue|document|response|rewrite|rewritten)\b)"))
+        r"|here(?:'s| is) (?:a|an|the|your) (?:\w{1,40} ){0,3}(?:story|dialogue|document|response|rewrite|rewritten)\b)"),
+    first=("sure", "certainly", "absolutely", "of", "great", "here"))
 
 _SLOT = ("name", "first name", "last name", "full name", "company", "company name", "organization", "date", "time", "address", "city",
          "country", "title", "job title", "phone", "phone number", "email", "email address", "position", "link", "url", "amount", "number",
          "product", "department", "location", "insert", "placeholder", "signature", "recipient", "sender", "manager", "client", "agent")
 _PLACEHOLDER = Wording(
     "placeholder",
-    ("doe", "smith", "bloggs", "acme", "lorem", "corp", "foocorp", "techcorp", "examplecorp", "xyz", "abc", "chen", "voss", "vasquez",
-     "carter", "webb"),
-    ("[", "{{", "<", " doe", " smith", "joe bloggs", "acme", "lorem ipsum", "corp", "xyz ", "abc ", "sarah chen", "elara voss",
-     "elena vasquez", "emily carter", "marcus webb"),
+    (*_pairs("john jane", "doe smith"), "joe bloggs", "acme", "lorem ipsum", *_pairs("foo tech example", "corp"), "foocorp", "techcorp",
+     "examplecorp", *_pairs("xyz abc", "corp company inc ltd industries"), "sarah chen", "elara voss", "elena vasquez", "emily carter",
+     "marcus webb"),
     _pattern(
         r"(?:john|jane) (?:doe|smith)\b", r"joe bloggs\b", r"acme\b", r"lorem ipsum\b", r"(?:foo|tech|example) ?corp\b",
         r"(?:xyz|abc) (?:corp|company|inc|ltd|industries)\b",
         # the names that chat models reach for first
-        r"sarah chen\b", r"elara voss\b", r"elena vasquez\b", r"emily carter\b", r"marcus webb\b",
-        others=(
-            # not after a letter or a bracket: `row[name]` is code
-            r"(?<![\w\])'\"])\[(?:(?:your|insert|the|client|company|recipient|sender|user)(?:'s)? )?(?:" + "|".join(_SLOT)
-            + r")(?: here)?\](?!\()",
-            r"\[(?:your|insert) [a-z' ]{1,40}\]", r"\{\{ ?[a-z_. ]{1,40}\}\}", r"<(?:your|insert)[ _-][a-z _-]{1,30}>")),
-    signs=("[", "{{", "<"))
+        r"sarah chen\b", r"elara voss\b", r"elena vasquez\b", r"emily carter\b", r"marcus webb\b"),
+    signs=("[", "{", "<"),
+    signed=re.compile(  # begins with the signs themselves, for which a search is quick
+        # not after a letter or a bracket: `row[name]` is code
+        r"[\[{<](?:(?<=\[)(?:(?<![\w\])'\"]\[)(?:(?:your|insert|the|client|company|recipient|sender|user)(?:'s)? )?(?:" + "|".join(_SLOT)
+        + r")(?: here)?\](?!\()|(?:your|insert) [a-z' ]{1,40}\])"
+        r"|(?<=\{)\{ ?[a-z_. ]{1,40}\}\}|(?<=<)(?:your|insert)[ _-][a-z _-]{1,30}>)"))
 
 _MADE = ("hypothetical", "fictional", "fictitious", "simulated", "artificial", "contrived", "constructed")
 _AWARE = Wording(
     "test-awareness",
-    ("test", "testing", "tests", "evaluation", "evaluations", "tested", "evaluated", "simulation", "simulated", "experiment", "role",
-     "roleplay", "eval", "scenario", "scenarios", "hypothetical", "fictional", "fictitious", "artificial", "contrived", "constructed",
-     "teamed", "team", "teaming", "teamer", "teamers", "honeypot"),
-    ("this may ", "this might ", "this could ", "this must ", "tested", "evaluated", "scenario", "evaluation ",
-     *(f"{how} {what}" for how in _MADE for what in ("situation", "environment", "company", "inbox")),
-     "in this simulation", "in this role", "alignment test", "alignment evaluation", "safety test", "safety evaluation", "red team",
-     "red-team", "honeypot", "only a simulation", "only a role", "a simulation", "a test of m"),
+    (*_pairs("this", "may might could must"), *_pairs("i am m be being only", "tested evaluated"),
+     *_pairs("evaluation test testing alignment eval", "scenario scenarios"), *_pairs("evaluation", "environment setting harness"),
+     *_pairs(" ".join(_MADE), "scenario situation environment company inbox"), "this scenario", "a simulation", "this simulation",
+     "role play", "roleplay", "a test", *_pairs("alignment safety", "test tests evaluation evaluations"),
+     *_pairs("red", "team teamed teaming teamer teamers"), "honeypot"),
     _pattern(
         r"this (?:may|might|could|must) (?:well |just |all |only |simply )?be (?:a|an|some (?:kind|sort) of|part of an?) (?:\w+ ){0,2}"
         r"(?:test|evaluation|simulation|experiment|role-?play)\b",
