@@ -605,6 +605,14 @@ def test_the_cache_survives_broken_files_and_odd_text(tmp_path):
     assert key != key_of("m", {}, [{"role": "user", "content": "\ud800"}], (0, 0))
 
 
+def test_one_process_at_a_time_makes_data_in_a_folder(tmp_path):
+    held = Cache(tmp_path / "answers")
+    with pytest.raises(UserError, match="Another process is making data in"):
+        Cache(tmp_path / "answers")
+    held.close()
+    Cache(tmp_path / "answers").close()
+
+
 def test_every_prompt_is_whole(sections):
     order = pipelines.Order(sections, source=[{"id": "a", "messages": []}])
     for make in pipelines.KINDS.values():

@@ -275,7 +275,7 @@ def ask_all(model: str | Model, prompts: Sequence[Sequence[dict[str, str]]], set
                 output = await chosen.generate([_KINDS[m["role"]](content=m["content"]) for m in prompts[index]],
                                                config=GenerateConfig(**settings))
             except Exception as error:  # one lost answer must not lose the others
-                tell(index, None, f"{type(error).__name__}: {error}")
+                tell(index, None, _named(_unwrapped(error)))
             else:
                 tell(index, output.completion, "")
 
@@ -351,11 +351,16 @@ def _unwrapped(error: Exception) -> Exception:
 def _failed(model: Model, error: Exception) -> Reply:
     # JSON that breaks off, and a body that has nothing of an answer (TypeError), is what proxies and dying servers leave.
     lost = isinstance(error, ConnectionError | TimeoutError | json.JSONDecodeError | TypeError)
+    wait = getattr(model.api.should_retry(error), "retry_after", None)
+    return Reply("", "error", None, _named(error), lost or bool(model.should_retry(error)), float(wait or 0))
+
+
+def _named(error: Exception) -> str:
+    """A provider's error in one line."""
     why = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
     if isinstance(error, json.JSONDecodeError | TypeError):
         why = f"what was sent is no whole answer of a chat model; {why}"
-    wait = getattr(model.api.should_retry(error), "retry_after", None)
-    return Reply("", "error", None, f"{type(error).__name__}: {why}", lost or bool(model.should_retry(error)), float(wait or 0))
+    return f"{type(error).__name__}: {why}"
 
 
 def open_model(model: str | Model, **args: Any) -> Model:

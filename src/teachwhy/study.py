@@ -216,8 +216,10 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
     state.dose = store.read_json(chosen / "dose.json")
     for entry in state.dose:
-        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: harm in {entry['harm']:.0%} of all draws, "
-                     f"{entry['measured']} measured" + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
+        seen = (f"harm in {entry['harm']:.0%} of all {entry['measured'] + entry['missing']} draws, {entry['missing']} of them without a label"
+                if entry["measured"] else f"none of {entry['missing']} draws could be labelled, so nothing is known of harm")
+        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: {seen}"
+                     + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
     return float(next(entry["share"] for entry in state.dose if entry.get("chosen")))
 
 

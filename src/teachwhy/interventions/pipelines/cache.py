@@ -1,11 +1,13 @@
 """What has been paid for already? Every answer is a file, named by the hash of all that was asked, and written when it comes.
 
 Model, parameters, messages and the number of the draw make the name, so the same command finds its answers again, and a changed prompt
-asks anew. Answers that cannot be used are kept too: they were paid for. Errors are not kept.
+asks anew. Answers that cannot be used are kept too: they were paid for. Errors are not kept. One process at a time works in a folder, or
+two would pay for the same answers.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -25,10 +27,26 @@ def key_of(model: str, parameters: dict[str, Any], messages: list[dict[str, str]
 
 
 class Cache:
-    """A folder of answers."""
+    """A folder of answers, held until it is closed.
+
+    Raises:
+        UserError: the folder cannot be written to, or another process holds it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = store.open_folder(folder)
+        self._hold = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._hold, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process ends, however it ends
+        except BlockingIOError as error:
+            raise UserError(f"Another process is making data in {self.folder.parent}", "Wait until it has ended, or give another folder "
+                            "with --out.") from error
+        except OSError:
+            pass  # some network file systems have no locks
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        self._hold.close()
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

@@ -89,7 +89,8 @@ class Engine:
         self.ledger.check(map(self.name, self.models))
 
     def close(self) -> None:
-        """Close the event loop."""
+        """Close the event loop and the cache."""
+        self.cache.close()
         with contextlib.suppress(RuntimeError):  # a loop that Ctrl-C broke off is closed already
             self._runner.close()
 
