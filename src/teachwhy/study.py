@@ -216,7 +216,7 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
     state.dose = store.read_json(chosen / "dose.json")
     for entry in state.dose:
-        seen = (f"harm in {entry['harm']:.0%} of all {entry['measured'] + entry['missing']} draws, {entry['missing']} of them without a label"
+        seen = (f"harm in {entry['harm']:.0%} of all {entry['measured'] + entry['missing']} draws, {entry['missing']} without a label"
                 if entry["measured"] else f"none of {entry['missing']} draws could be labelled, so nothing is known of harm")
         progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: {seen}"
                      + (" (dose chosen by the rule)" if entry.get("chosen") else ""))

@@ -164,7 +164,8 @@ def _phrases(texts: Sequence[str], top: int) -> tuple[float | None, tuple[tuple[
 def _topics(rows: Sequence[Mapping[str, Any]], top: int) -> dict[str, Topics]:
     found = {}
     for tag in TAGS:
-        counts = Counter(str(row[tag]) for row in rows if row.get(tag) and not str(row[tag]).endswith(".example"))  # a mail domain is no topic
+        # A company's mail domain is no topic.
+        counts = Counter(str(row[tag]) for row in rows if row.get(tag) and not str(row[tag]).endswith(".example"))
         if counts:
             total = counts.total()
             entropy = -sum(n / total * math.log(n / total) for n in counts.values())
