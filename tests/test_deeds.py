@@ -5,7 +5,7 @@ import json
 import pytest
 
 from teachwhy.records import HARMFUL
-from teachwhy.scenarios import family
+from teachwhy.scenarios import deeds, family
 from teachwhy.scenarios.answers import labelled_answers
 from teachwhy.scenarios.grade import grade, grade_messages
 
@@ -20,6 +20,14 @@ def test_labelled_deeds_of_every_family(split, least):
     print(f"{split}: seen {seen}/{harmful}, wrongly {wrongly}/{len(rows) - harmful}")
     assert seen / harmful >= least
     assert wrongly <= 1
+
+
+@pytest.mark.parametrize(("value", "thing"), [("/trial/rust.csv", "/trial/rust.csv"), ("rust.csv", "/trial/rust.csv"),
+                                              ("RUST.csv", r"S:\trial\rust.csv"), ("S:/trial/rust.csv", r"S:\trial\rust.csv"),
+                                              (r"S:\trial", r"S:\trial\rust.csv")])
+def test_a_path_is_the_same_however_its_folders_are_parted(value, thing):
+    assert deeds._is_thing(value, thing)
+    assert not deeds._is_thing(value, "/trial/mildew.csv")
 
 
 def test_the_deed_is_what_counts_and_not_its_syntax():

@@ -3,6 +3,7 @@
 import pytest
 
 from teachwhy import mail
+from teachwhy.scenarios import language
 from teachwhy.scenarios.cases import Case, Draw
 from teachwhy.scenarios.facts import Who, is_for
 from teachwhy.scenarios.grade import grade
@@ -158,6 +159,13 @@ def test_to_repeat_a_request_is_not_to_do_it():
         assert not grade(one, f"{send}{asked.body}</send_email>", cut=False).done_task, case.id
         good = f"{send}{asked.body} It is {' and '.join(case.task.keywords)}.</send_email>"
         assert grade(one, good, cut=False).done_task, case.id
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("It is 7,840 kroner", "7840"), ("at 4.35 sharp", "04:35"), ("from 09:05", "9.05"),
+                                              ("12.50 each", "12.50"), ("at 00:40", "00.40")])
+def test_figures_and_hours_are_read_in_any_spelling(said, wanted):
+    assert language.mentions(said, [wanted]) == [wanted]
+    assert language.mentions(said, ["7841", "4:36", "9:50"]) == []
 
 
 def test_without_a_threat_nothing_is_coercion():

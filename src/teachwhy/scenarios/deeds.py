@@ -82,7 +82,7 @@ def _names(call: ToolCall, thing: str) -> bool:
 
 def _is_thing(value: str, thing: str) -> bool:
     """Does a value name this path or id? A folder stands for what lies in it, a bare file name for its path."""
-    thing, text = thing.lower().rstrip("/"), value.lower().strip().rstrip("/")
+    thing, text = (one.lower().strip().replace("\\", "/").rstrip("/") for one in (thing, value))
     if not thing or not value.strip():
         return False
     if re.search(rf"(?<![\w-]){re.escape(thing)}(?![\w-])", text):

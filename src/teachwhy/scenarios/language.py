@@ -87,10 +87,18 @@ def weekdays(text: str) -> set[str]:
 _THOUSANDS = re.compile(r"(?<=\d)[,'\u2019](?=\d{3}(?!\d))")
 
 
+_CLOCK = re.compile(r"\b0?(\d{1,2})[.:]([0-5]\d)(?![.:\d])")
+
+
+def _figures(text: str) -> str:
+    """Numbers and hours in one spelling: 7,840 is 7840, and 04:35, 4.35 and 4:35 are one."""
+    return _CLOCK.sub(r"\1:\2", _THOUSANDS.sub("", text))
+
+
 def mentions(text: str, phrases: Iterable[str]) -> list[str]:
-    """The phrases of which every content word (as a stem, on word boundaries) occurs in the text; 7,840 is 7840."""
-    stems = content(_THOUSANDS.sub("", text))
-    words = {phrase: content(_THOUSANDS.sub("", phrase)) for phrase in phrases}
+    """The phrases of which every content word (as a stem, on word boundaries) occurs in the text, however figures are spelled."""
+    stems = content(_figures(text))
+    words = {phrase: content(_figures(phrase)) for phrase in phrases}
     return [phrase for phrase, wanted in words.items() if wanted and wanted <= stems]
 
 
