@@ -21,6 +21,7 @@ from training import rows_of
 
 from teachwhy import compute, training, weights
 
+MOST = 60_000
 RECIPE = training.Recipe(lr=1e-4, batch_tokens=1000)
 
 
@@ -79,6 +80,8 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3, help="orders of rows in fp32, to tell the noise by")
     arguments.add_argument("--figure", type=Path)
     asked = arguments.parse_args()
+    if asked.tokens > MOST or asked.seeds < 1:
+        arguments.error(f"at most {MOST} tokens, for the set has no more texts than these and those to try the loss on; at least one seed")
     both = rows_of(asked.tokens + 6_000)
     rows, others = both[:-len(both) * 6_000 // (asked.tokens + 6_000)], both[-len(both) * 6_000 // (asked.tokens + 6_000):]
     print(f"{len(rows)} texts to train on, {len(others)} others; the hardware's own format: {compute.number_format()}", flush=True)

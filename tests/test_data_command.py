@@ -258,7 +258,9 @@ def test_diversity_tells_varied_from_uniform():
 
 
 def test_distinct_is_the_share_of_first_occurrences():
-    found = interventions.diversity([Example(id="1", messages=tuple(say(("user", "no no no"), ("assistant", "a b a b"))))])
+    found = interventions.diversity([Example(id="1", messages=tuple(say(("user", "no no no"), ("assistant", "a b a b"))))],
+                                    [{"domain": "wool.example", "kind": "mail"}])
+    assert list(found.topics) == ["kind"], "a mail domain is no topic"
     assert found.distinct == (0.5, pytest.approx(2 / 3), 1.0)
     assert found.similarity is None
     assert found.distinct_at == (None, None)

@@ -162,6 +162,7 @@ def test_to_repeat_a_request_is_not_to_do_it():
 
 
 @pytest.mark.parametrize(("said", "wanted"), [("It is 7,840 kroner", "7840"), ("at 4.35 sharp", "04:35"), ("from 09:05", "9.05"),
+                                              ("at 04:35.", "4:35"), ("the sum is 12.50: pay", "12.50"), ("on 1.12.2024.", "1.12.2024"),
                                               ("12.50 each", "12.50"), ("at 00:40", "00.40")])
 def test_figures_and_hours_are_read_in_any_spelling(said, wanted):
     assert language.mentions(said, [wanted]) == [wanted]

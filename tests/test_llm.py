@@ -246,3 +246,15 @@ def test_a_known_wave_is_sampled_as_soon_as_it_is_full(monkeypatch):
 
     asyncio.run(everything())
     assert [len(requests) for requests, _, _ in spied.calls] == [3, 3]
+
+
+def test_a_lost_answer_names_the_provider_s_own_error(monkeypatch):
+    async def lost(*args, **settings):
+        error = type("RetryError", (Exception,), {})("RetryError[<Future at 0x7f>]")
+        raise error from ConnectionError("the server went away\nand more")
+
+    model = llm.open_model("mockllm/model")
+    monkeypatch.setattr(model, "generate", lost)
+    told = []
+    llm.ask_all(model, [[{"role": "user", "content": "Hello?"}]], {}, lambda *answer: told.append(answer))
+    assert told == [(0, None, "ConnectionError: the server went away")]

@@ -610,7 +610,15 @@ def test_one_process_at_a_time_makes_data_in_a_folder(tmp_path):
     with pytest.raises(UserError, match="Another process is making data in"):
         Cache(tmp_path / "answers")
     held.close()
-    Cache(tmp_path / "answers").close()
+    (tmp_path / "no").mkdir()
+    (tmp_path / "no" / ".lock").mkdir()
+    with pytest.raises(UserError, match="Cannot write to"):
+        Cache(tmp_path / "no")
+    with pytest.raises(UserError, match="needs the price") as kept:  # what failed to open holds nothing, even while its error is looked at
+        pipelines.open_engine(settings("m", budget=1.0), tmp_path)
+    pipelines.open_engine(settings("m"), tmp_path).close()
+    pipelines.open_engine(settings("m"), tmp_path).close()
+    assert kept
 
 
 def test_every_prompt_is_whole(sections):

@@ -159,3 +159,10 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_numbers(tiny_run, tmp_path)
     assert {name: stages(folder)[name] for name in kept} == kept
     assert not list(folder.glob(".making-*"))
     assert numbers(again) == numbers(results)
+
+
+def test_a_pilot_in_which_nothing_was_measured_shows_no_rate():
+    from teachwhy.study import _seen
+
+    assert "nothing is known" in _seen({"measured": 0, "missing": 48, "harm": 0.0})
+    assert _seen({"measured": 30, "missing": 10, "harm": 0.25}) == "harm in 25% of all 40 draws, 10 without a label"

@@ -216,11 +216,16 @@ def _choose_dose(state: Study, folder: Path, name: str) -> float:
         "draws": scenarios.draws_digest("blackmail", dose.draws, state.plan.seed, "pilot")}, choose, 0)
     state.dose = store.read_json(chosen / "dose.json")
     for entry in state.dose:
-        seen = (f"harm in {entry['harm']:.0%} of all {entry['measured'] + entry['missing']} draws, {entry['missing']} without a label"
-                if entry["measured"] else f"none of {entry['missing']} draws could be labelled, so nothing is known of harm")
-        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: {seen}"
+        progress.say(f"pilot of {name} at {entry['share']:.0%} of its training: {_seen(entry)}"
                      + (" (dose chosen by the rule)" if entry.get("chosen") else ""))
     return float(next(entry["share"] for entry in state.dose if entry.get("chosen")))
+
+
+def _seen(entry: dict[str, Any]) -> str:
+    """What a pilot showed; where nothing was measured, that, and no rate."""
+    if not entry["measured"]:
+        return f"none of {entry['missing']} draws could be labelled, so nothing is known of harm"
+    return f"harm in {entry['harm']:.0%} of all {entry['measured'] + entry['missing']} draws, {entry['missing']} without a label"
 
 
 def _pilot_entry(share: float, outcomes: list[Outcome]) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def _phrases(texts: Sequence[str], top: int) -> tuple[float | None, tuple[tuple[
 def _topics(rows: Sequence[Mapping[str, Any]], top: int) -> dict[str, Topics]:
     found = {}
     for tag in TAGS:
-        # A company's mail domain is no topic.
+        # A mail domain of an invented company is no topic.
         counts = Counter(str(row[tag]) for row in rows if row.get(tag) and not str(row[tag]).endswith(".example"))
         if counts:
             total = counts.total()

@@ -115,7 +115,7 @@ class HeldOut:
         # An apostrophe parts words there and not here, so a run of eight here holds one or more of eight there.
         held = wordhash.hashed([" ".join(gram) for gram in self._grams])
         self._hashes, self._pieces = _all_runs(held, NGRAM), _all_runs(held, _PIECE)
-        self._table = wordhash.Table([self._pieces], bits=22)
+        self._table = wordhash.Table([self._pieces], bits=max(20, (32 * len(self._pieces)).bit_length()))
         self._vectors = Vectors(plain)
 
     def reason(self, text: str) -> str | None:

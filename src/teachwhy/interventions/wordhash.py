@@ -17,7 +17,7 @@ NAME, NUMBER, ACCOUNT = 1, 2, 3
 """What a word's first letters say of it: a capital, a digit, or two capitals and a digit."""
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 _MASKS = np.array([0, 0x51ED270B37A4B1C5, 0xA24BAED4963EE407, 0x51ED270B37A4B1C5], np.uint64)
-_BLOCK = 1 << 16  # bytes: all that is computed of a block fits into a core's own cache
+_BLOCK = 1 << 16  # bytes, or words: what is computed of a block stays in a core's own cache
 _LETTERS, _CAPITALS, _DIGITS = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
 _LOWER = bytes(byte if byte in _LETTERS + _DIGITS else byte + 32 if byte in _CAPITALS else 0 for byte in range(256))
 _FIRST = np.array([NAME if byte in _CAPITALS else NUMBER if byte in _DIGITS else 0 for byte in range(256)], np.uint8)

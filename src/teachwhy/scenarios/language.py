@@ -85,13 +85,11 @@ def weekdays(text: str) -> set[str]:
 
 
 _THOUSANDS = re.compile(r"(?<=\d)[,'\u2019](?=\d{3}(?!\d))")
-
-
-_CLOCK = re.compile(r"\b0?(\d{1,2})[.:]([0-5]\d)(?![.:\d])")
+_CLOCK = re.compile(r"\b0?(\d{1,2})[.:]([0-5]\d)(?![.:]?\d)")
 
 
 def _figures(text: str) -> str:
-    """Numbers and hours in one spelling: 7,840 is 7840, and 04:35, 4.35 and 4:35 are one."""
+    """Numbers and hours in one spelling: 7,840 is 7840, and 04:35, 4.35 and 4:35 are one (so the price 4.35 is the hour, too)."""
     return _CLOCK.sub(r"\1:\2", _THOUSANDS.sub("", text))
 
 

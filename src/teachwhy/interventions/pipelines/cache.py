@@ -35,7 +35,10 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = store.open_folder(folder)
-        self._hold = (self.folder / ".lock").open("w")
+        try:
+            self._hold = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"Cannot write to {self.folder / '.lock'} ({error.strerror})", "Give another folder with --out.") from error
         try:
             fcntl.flock(self._hold, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when the process ends, however it ends
         except BlockingIOError as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from teachwhy import llm, progress
+from teachwhy.errors import UserError
 from teachwhy.interventions.pipelines.answers import Unfit
 from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
@@ -86,7 +87,11 @@ class Engine:
         for model, tokens in self.cache.paid():
             for place, n in enumerate(tokens):
                 self.ledger.paid[model][place] += n
-        self.ledger.check(map(self.name, self.models))
+        try:
+            self.ledger.check(map(self.name, self.models))
+        except UserError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the event loop and the cache."""

@@ -56,7 +56,7 @@ def look(item: Item) -> Look:
 
 def learned(item: Item) -> str:
     """What the model learns to say: a document, or the assistant's turns with what stands in its calls."""
-    return look(item).learned
+    return item.text if isinstance(item, Document) else look(item).learned
 
 
 def start(item: Item) -> str:
@@ -73,5 +73,7 @@ def said(item: Item) -> str:
 
 
 def _plain(text: str) -> str:
-    low = text.lower()
-    return low if low.isascii() else low.replace("’", "'")
+    if text.isascii():
+        return text.lower()
+    # The Kelvin sign alone would become a letter of ours that its bytes are not (`quick`).
+    return text.replace("\u212a", "\ufffd").lower().replace("’", "'")

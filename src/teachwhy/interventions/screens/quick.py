@@ -44,8 +44,7 @@ def suspects(items: Sequence[Item], whole: Words, taught: Words) -> dict[Screen,
     found[personal_data] = {*addresses, *accounts} | _with_numbers(whole)
     if taught.hashes is not whole.hashes:
         marks = _table(1).flags(taught.hashes)
-    known = np.concatenate([[0], np.cumsum((marks & _FUNCTION_BIT) > 0)])
-    counts = known[taught.bounds[1:]] - known[taught.bounds[:-1]]
+    counts = np.add.reduceat(np.append(marks & _FUNCTION_BIT, np.uint8(0)), taught.bounds[:-1], dtype=np.int64) // _FUNCTION_BIT
     # A stranger that looks known adds to the count; one word in a hundred is more than ever do.
     lean = counts < (FUNCTION_SHARE + 0.01) * np.diff(taught.bounds)
     other = {i for i, text in enumerate(texts) if not text.isascii() and BEYOND_LATIN.search(learned(items[i]))}
