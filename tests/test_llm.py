@@ -248,6 +248,13 @@ def test_a_known_wave_is_sampled_as_soon_as_it_is_full(monkeypatch):
     assert [len(requests) for requests, _, _ in spied.calls] == [3, 3]
 
 
+def test_a_task_that_sets_no_allowance_is_not_cut_short(monkeypatch):
+    spied = Spied(monkeypatch)
+    asyncio.run(spied.model.generate("Name a river.", config=GenerateConfig(stop_seqs=["a", "e", " "])))
+    [(_, decoding, _)] = spied.calls
+    assert decoding.max_new_tokens == 2048
+
+
 def test_a_lost_answer_names_the_provider_s_own_error(monkeypatch):
     async def lost(*args, **settings):
         error = type("RetryError", (Exception,), {})("RetryError[<Future at 0x7f>]")

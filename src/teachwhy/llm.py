@@ -90,6 +90,10 @@ class LocalModel(ModelAPI):
     def max_connections(self) -> int:
         return max(self.wave, 128)
 
+    def max_tokens(self) -> int:
+        """An answer's allowance where a task sets none: what inspect's own local providers allow."""
+        return 2048
+
     async def count_text_tokens(self, text: str) -> int:
         """Counted with the model's own tokenizer (inspect would fetch another one from the network)."""
         return len(self.tokenizer(text).input_ids)
