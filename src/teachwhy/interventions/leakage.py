@@ -110,11 +110,13 @@ class HeldOut:
 
     def __init__(self, texts: Sequence[str]) -> None:
         plain = [_without_format(text) for text in texts]
-        fixed = {gram for line in mail.INSTRUCTIONS for gram in ngrams(line)}
-        self._grams = {gram for text in plain for gram in ngrams(text)} - fixed
+        told, fixed = ([" ".join(words(text)) for text in some] for some in (plain, mail.INSTRUCTIONS))
+        # One string and arrays: a million runs as objects would be walked through by each collection of garbage.
+        self._told, self._fixed = "\n".join(f" {text} " for text in told), {run for text in fixed for run in _runs(text)}
         # An apostrophe parts words there and not here, so a run of eight here holds one or more of eight there.
-        held = wordhash.hashed([" ".join(gram) for gram in self._grams])
-        self._hashes, self._pieces = _all_runs(held, NGRAM), _all_runs(held, _PIECE)
+        held = wordhash.hashed(told)
+        self._hashes = np.setdiff1d(_all_runs(held, NGRAM), _all_runs(wordhash.hashed(fixed), NGRAM), assume_unique=True)
+        self._pieces = _all_runs(held, _PIECE)
         self._table = wordhash.Table([self._pieces], bits=max(20, (32 * len(self._pieces)).bit_length()))
         self._vectors = Vectors(plain)
 
@@ -156,8 +158,11 @@ class HeldOut:
         return starts[flagged[_among(values[flagged], self._pieces)]]
 
     def _copied(self, text: str) -> str | None:
-        shared = ngrams(text) & self._grams
-        return f"shares the words '{' '.join(min(shared))}' with an evaluation scenario" if shared else None
+        runs = sorted(_runs(text) - self._fixed)
+        hashes = wordhash.runs(wordhash.hashed(runs), NGRAM)
+        likely = sorted({place for values, owner in hashes for place in owner[_among(values, self._hashes)].tolist()})
+        shared = next((runs[place] for place in likely if f" {runs[place]} " in self._told), None)
+        return f"shares the words '{shared}' with an evaluation scenario" if shared else None
 
 
 @lru_cache(maxsize=2)
@@ -181,6 +186,10 @@ def check_leakage(name: str, items: Iterable[Item], held_out: Sequence[str], mea
     for place, (item, shared) in enumerate(zip(found, held_out_as(tuple(held_out)).reasons(texts), strict=True)):
         if why := shared or retold.get(place):
             raise UserError(f"Item {item.id} of {name} {why}", "Take the item out, or rewrite it: what is tested must not be trained on.")
+
+
+def _runs(text: str) -> set[str]:
+    return {" ".join(gram) for gram in ngrams(text)}
 
 
 def _all_runs(words: wordhash.Words, n: int) -> wordhash.Hashes:
