@@ -180,13 +180,22 @@ def test_sets_load_with_datasets_from_their_folder(folder, tmp_path):
     assert loaded["id"][:] == ids
 
 
+def _as_ours(message):
+    """A message as a table gives it, without the nulls, its arguments read."""
+    found = {key: value for key, value in message.items() if value is not None}
+    for call in found.get("tool_calls", ()):
+        call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+    return found
+
+
 @pytest.mark.parametrize("name", chat_files.AGENTS)
 def test_each_dress_of_an_inbox_loads_as_chats_by_its_name(name, tmp_path):
     import datasets
 
     assert chat_files.path(name).read_text(encoding="utf-8") == chat_files.rendered(name), "run `make chats`"
     loaded = datasets.load_dataset(str(chat_files.path(name).parent), name, split="train", cache_dir=str(tmp_path))
-    assert [(row["id"], row["messages"]) for row in loaded] == [(item.id, list(item.messages)) for item in interventions.read_set(name)]
+    assert [(row["id"], [_as_ours(one) for one in row["messages"]], json.loads(row.get("tools") or "[]")) for row in loaded] \
+        == [(item.id, list(item.messages), list(item.tools)) for item in interventions.read_set(name)]
     raw = datasets.load_dataset(str(chat_files.path(name).parent), "inboxes", split="train", cache_dir=str(tmp_path))
     assert "mails" in raw.column_names
 
