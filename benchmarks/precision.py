@@ -21,7 +21,8 @@ from training import rows_of
 
 from teachwhy import compute, training, weights
 
-MOST = 60_000
+OTHERS, MOST = 6_000, 60_000
+"""Tokens of the texts that the loss is tried on, and of those to train on: the set has no more, and would start again."""
 RECIPE = training.Recipe(lr=1e-4, batch_tokens=1000)
 
 
@@ -69,7 +70,7 @@ def draw(curves: dict[str, list[float]], file: Path) -> None:
     for (name, losses), style in zip(curves.items(), ("-", "--", ":"), strict=False):
         axes.plot(range(1, len(losses) + 1), losses, style, label=name)
     axes.set(xlabel="step of some 1,000 tokens", ylabel="loss a learned token")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
 
@@ -82,8 +83,9 @@ def main() -> None:
     asked = arguments.parse_args()
     if asked.tokens > MOST or asked.seeds < 1:
         arguments.error(f"at most {MOST} tokens, for the set has no more texts than these and those to try the loss on; at least one seed")
-    both = rows_of(asked.tokens + 6_000)
-    rows, others = both[:-len(both) * 6_000 // (asked.tokens + 6_000)], both[-len(both) * 6_000 // (asked.tokens + 6_000):]
+    both = rows_of(asked.tokens + OTHERS)
+    cut = len(both) * asked.tokens // (asked.tokens + OTHERS)
+    rows, others = both[:cut], both[cut:]
     print(f"{len(rows)} texts to train on, {len(others)} others; the hardware's own format: {compute.number_format()}", flush=True)
     fp32 = [curve(rows, others, "fp32", seed) for seed in range(1, asked.seeds + 1)]
     curves, ends = {"fp32": fp32[0][0]}, [end for _, end in fp32]

@@ -7,9 +7,9 @@ of calls, and the tools, are JSON text in them: a table fills keys that one row 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from teachwhy import interventions
+from teachwhy.interventions.export import _message, _tools
 from teachwhy.records import Example
 
 AGENTS = ("agent_warmup", "agent_warmup_tools", *interventions.views("demonstrations"))
@@ -23,17 +23,9 @@ def path(name: str) -> Path:
 def rendered(name: str) -> str:
     """Its content: a line {id, messages} for each item, with its tools if it has some."""
     items = [item for item in interventions.read_set(name) if isinstance(item, Example)]
-    rows = ({"id": item.id, "messages": [_in_text(message) for message in item.messages]}
-            | ({"tools": json.dumps(item.tools, ensure_ascii=False)} if item.tools else {}) for item in items)
+    rows = ({"id": item.id, "messages": [_message(one, "tinker") for one in item.messages]}
+            | ({"tools": _tools(item.tools, "trl")} if item.tools else {}) for item in items)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _in_text(message: dict[str, Any]) -> dict[str, Any]:
-    if "tool_calls" not in message:
-        return message
-    calls = [{**call, "function": {**call["function"], "arguments": json.dumps(call["function"]["arguments"], ensure_ascii=False)}}
-             for call in message["tool_calls"]]
-    return {**message, "tool_calls": calls}
 
 
 if __name__ == "__main__" and "--write" in sys.argv:

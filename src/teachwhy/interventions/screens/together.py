@@ -57,13 +57,13 @@ def repeated_skeletons(texts: Sequence[str], share: float = SHARE) -> dict[int, 
 
 
 def _beyond(keys: Sequence[Key], share: float, say: Callable[[Key, int], str]) -> dict[int, str]:
-    totals = _too_common(keys, share)
+    totals, allowed = _too_common(keys, share), _allowed(keys, share)
     seen: Counter[Key] = Counter()
     found = {}
     for place, key in enumerate(keys):
         if key in totals:
             seen[key] += 1
-            if seen[key] > _allowed(keys, share):
+            if seen[key] > allowed:
                 found[place] = say(key, totals[key])
     return found
 

@@ -34,9 +34,7 @@ class Wording:
     signed: re.Pattern[str] | None = None
 
     def reason(self, low: str) -> str | None:
-        hit = ((self.opening and self.opening.match(low))
-               or (self.signed.search(low) if self.signed and any(map(low.__contains__, self.signs)) else None)
-               or self.pattern.search(low))
+        hit = ((self.opening and self.opening.match(low)) or (self.signed and self.signed.search(low)) or self.pattern.search(low))
         return f"{self.name}: '{' '.join(hit[0].split())}'" if hit else None
 
 
