@@ -255,6 +255,33 @@ def test_a_task_that_sets_no_allowance_is_not_cut_short(monkeypatch):
     assert decoding.max_new_tokens == 2048
 
 
+def test_a_prompt_longer_than_the_model_reads_gets_no_answer_and_the_others_of_its_wave_do(spied):
+    spied.model.api.window = 60
+
+    async def everything():
+        return await asyncio.gather(*(spied.ask(text, temperature=0.0, max_tokens=400) for text in ("one", "a letter more " * 60)))
+
+    short, long = asyncio.run(everything())
+    assert (long.completion, long.stop_reason) == ("", "model_length")
+    assert "this model" not in long.error
+    assert "reads 60" in long.error
+    assert not short.error
+    [([request], _, _)] = spied.calls
+    assert len(request.prompt) == short.usage.input_tokens
+    assert long.usage.input_tokens > 60 > short.usage.input_tokens
+
+    told = {}
+    llm.ask_all(spied.model, [[{"role": "user", "content": "a letter more " * 60}]], {}, lambda i, *rest: told.update({i: rest}))
+    assert told == {0: (None, long.error)}
+
+
+def test_an_answer_ends_where_the_window_is_full(spied):
+    spied.model.api.model.config.max_position_embeddings = spied.model.api.window = 80
+    readable(spied)
+    output = asyncio.run(spied.ask(temperature=0.0, max_tokens=400))
+    assert (output.usage.total_tokens, output.stop_reason) == (80, "model_length")
+
+
 def test_a_lost_answer_names_the_provider_s_own_error(monkeypatch):
     async def lost(*args, **settings):
         error = type("RetryError", (Exception,), {})("RetryError[<Future at 0x7f>]")

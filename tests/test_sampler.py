@@ -280,6 +280,15 @@ def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
     assert said == []
 
 
+def test_prompt_and_sample_fill_the_window_and_no_more(model, monkeypatch):
+    monkeypatch.setattr(model.config, "max_position_embeddings", 30)
+    requests = [sampler.Request(prompt, 1) for prompt in prompts(12, 29)]
+    found = sampler.sample(model, requests, sampler.Decoding(max_new_tokens=40), frozenset())
+    assert [(len(one.tokens), one.reason) for one in found] == [(18, "length"), (1, "length")]
+    with pytest.raises(UserError, match="30 tokens, and this model reads 30"):
+        sampler.sample(model, [sampler.Request(prompts(30)[0], 1)], sampler.Decoding(), frozenset())
+
+
 def test_stop_tokens_end_a_sample(model):
     [prompt] = prompts(10)
     first = greedy(model, prompt, 3)

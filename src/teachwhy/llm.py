@@ -77,10 +77,11 @@ class LocalModel(ModelAPI):
                  config: GenerateConfig = GenerateConfig(),  # noqa: B008 - inspect's own signature
                  wave: int = 0, slots: int = 32, lanes: int = 1, title: str = "sampling") -> None:
         super().__init__(model_name, base_url, api_key, [], config)
-        from teachwhy import weights
+        from teachwhy import sampler, weights
 
         self.wave, self.slots, self.lanes, self.title = wave, slots, lanes, title
         self.model, self.tokenizer = weights.load(weights.resolve(model_name))
+        self.window = sampler.window(self.model)
         self._waiting: list[_Waiting] = []
         self._asked: Counter[str] = Counter()
         self._closer: asyncio.Task[None] | None = None
@@ -172,9 +173,14 @@ class LocalModel(ModelAPI):
 
         requests = [sampler.Request(w.prompt, w.seed) for w in wave]
         alike: dict[sampler.Decoding, list[int]] = {}  # two callers may wait in one wave
-        for index, waiting in enumerate(wave):
-            alike.setdefault(decoding_of(waiting.config), []).append(index)
         found: dict[int, ModelOutput] = {}
+        for index, waiting in enumerate(wave):
+            if len(waiting.prompt) < self.window:
+                alike.setdefault(decoding_of(waiting.config), []).append(index)
+            else:  # this request's answer, and no error: a wave holds other conversations too
+                found[index] = self._too_long(len(waiting.prompt))
+        if found:
+            progress.say(f"{len(found)} of {len(wave)} prompts are longer than {self.model_name} reads and got no answer.")
         with progress.bar(self.title, len(requests)) as advance:
 
             def done(units: float) -> None:
@@ -188,6 +194,13 @@ class LocalModel(ModelAPI):
                 found |= {index: self._output(requests[index].prompt, completion, decoding.stop, wave[index].tools)
                           for index, completion in zip(indices, completions, strict=True)}
         return [found[index] for index in range(len(wave))]
+
+    def _too_long(self, tokens: int) -> ModelOutput:
+        """No answer, with the stop reason by which inspect's providers say that a prompt did not fit."""
+        output = ModelOutput.from_content(self.model_name, "", stop_reason="model_length",
+                                          error=f"The prompt has {tokens} tokens, and {self.model_name} reads {self.window}")
+        output.usage = ModelUsage(input_tokens=tokens, total_tokens=tokens)
+        return output
 
     def _shows_tools(self) -> bool:
         from teachwhy import chat
@@ -204,7 +217,8 @@ class LocalModel(ModelAPI):
         ended = completion.reason == "stop"
         said, calls = _with_calls(text, tools, ended) if tools else (text, [])
         message = ChatMessageAssistant(content=said, tool_calls=calls or None, model=self.model_name, source="generate")
-        choice = ChatCompletionChoice(message=message, stop_reason="max_tokens" if not ended else "tool_calls" if calls else "stop",
+        cut = "model_length" if usage.total_tokens >= self.window else "max_tokens"
+        choice = ChatCompletionChoice(message=message, stop_reason=cut if not ended else "tool_calls" if calls else "stop",
                                       logprobs=self._logprobs(completion) if completion.logprobs else None)
         return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
 
@@ -281,7 +295,7 @@ def ask_all(model: str | Model, prompts: Sequence[Sequence[dict[str, str]]], set
             except Exception as error:  # one lost answer must not lose the others
                 tell(index, None, _named(_unwrapped(error)))
             else:
-                tell(index, output.completion, "")
+                tell(index, None if output.error else output.completion, output.error or "")
 
     async def everything() -> None:
         gate = asyncio.Semaphore(connections)

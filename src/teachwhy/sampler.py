@@ -8,6 +8,7 @@ depend on which samples it shares a batch with.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
@@ -61,7 +62,7 @@ class Completion:
 
     Attributes:
         tokens: without the stop token; a stop string's own tokens are still there.
-        reason: `length` means cut off at `max_new_tokens`.
+        reason: `length` means cut off at `max_new_tokens`, or where prompt and sample fill the model's window.
         logprobs: where asked for, of each of `tokens` and of the stop token that ended them, in nats, under the model itself
             (temperature 1, nothing cut off).
     """
@@ -69,6 +70,11 @@ class Completion:
     tokens: tuple[int, ...]
     reason: Literal["stop", "length"]
     logprobs: tuple[float, ...] = ()
+
+
+def window(model: Any) -> int:
+    """Tokens, prompt and answer together, that a model was made to read; beyond them its positions mean nothing it has learned."""
+    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
 
 
 def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
@@ -144,10 +150,11 @@ class _Prompt:
 class _Ends:
     """When does a sample end?"""
 
-    def __init__(self, stop: frozenset[int], decoding: Decoding, tokenizer: Any) -> None:
+    def __init__(self, stop: frozenset[int], decoding: Decoding, tokenizer: Any, window: int) -> None:
         if decoding.stop and tokenizer is None:
             raise UserError("Stop strings need the model's tokenizer", "Give `tokenizer` to sample().")
         self.stop, self.strings, self.limit, self.tokenizer = stop, decoding.stop, decoding.max_new_tokens, tokenizer
+        self.window = window
 
     def take(self, row: _Row, token: int) -> Literal["stop", "length"] | None:
         """Add a token; says why the sample has ended, if it has."""
@@ -156,7 +163,7 @@ class _Ends:
         row.tokens.append(token)
         if self.strings and self._stopped(row.tokens):
             return "stop"
-        return "length" if len(row.tokens) >= self.limit else None
+        return "length" if len(row.tokens) >= min(self.limit, self.window - len(row.request.prompt)) else None
 
     def _stopped(self, tokens: list[int]) -> bool:
         longest = max(len(string.encode()) for string in self.strings)  # a token is at least one byte
@@ -181,10 +188,14 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
         tokenizer: needed for stop strings.
 
     Raises:
-        UserError: memory does not hold one sample, or there are stop strings and no tokenizer.
+        UserError: memory does not hold one sample, a prompt fills the model's window, or there are stop strings and no tokenizer.
     """
+    longest, room = max((len(request.prompt) for request in requests), default=0), window(model)
+    if longest >= room:
+        raise UserError(f"A prompt has {longest} tokens, and this model reads {room}",
+                        "Use shorter prompts, or a model with a longer window.")
     count = min(compute.lanes(lanes), slots, max(1, len(requests)))
-    ends = _Ends(stop, decoding, tokenizer)
+    ends = _Ends(stop, decoding, tokenizer, room)
     stopped = Event()
     found: dict[int, Completion] = {}
     notes: list[str] = []
