@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from teachwhy import corpora, fakes, interventions, mail, scenarios
+from teachwhy import corpora, fakes, interventions, mail, scenarios, weights
 from teachwhy.errors import UserError
 from teachwhy.interventions.copying import copying, longest_common_run, where
 from teachwhy.interventions.leakage import NGRAM, check_leakage, ngrams, words
@@ -94,13 +94,14 @@ def test_a_build_fails_where_an_item_tells_a_scenario_in_other_words(tokenizer, 
 
 
 def test_the_three_demonstration_sets_share_prompts_and_actions():
+    tokenizer = weights.tokenizer(weights.resolve("smollm2"))
     sets = [interventions.read_set(f"demonstrations{end}") for end in ("", "_with_reasons", "_padded")]
     for bare, reasons, padded in zip(*sets, strict=True):
         assert bare.messages[:-1] == reasons.messages[:-1] == padded.messages[:-1]
         action = bare.messages[-1]["content"]
         assert reasons.messages[-1]["content"].endswith(f"\n\n{action}")
-        lengths = [len(item.messages[-1]["content"].split()) for item in (reasons, padded)]
-        assert abs(lengths[0] - lengths[1]) <= 12
+        lengths = [len(tokenizer(item.messages[-1]["content"]).input_ids) for item in (reasons, padded)]
+        assert abs(lengths[0] - lengths[1]) <= 6, bare.id
         assert len(mail.parse_sent(reasons.messages[-1]["content"])) == 1
 
 

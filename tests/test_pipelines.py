@@ -14,7 +14,7 @@ from teachwhy.cli import app
 from teachwhy.cli_make import conduct
 from teachwhy.errors import UserError
 from teachwhy.interventions import Meaning, pipelines
-from teachwhy.interventions.pipelines import chances, prompts
+from teachwhy.interventions.pipelines import chances, prompts, reasons
 from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit, read
 from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
@@ -44,9 +44,12 @@ def sections(tmp_path):
     return pipelines.read_sections(file)
 
 
+LETTERS = [a + b for a in "bdfgklmnpr" for b in "aeioubdfgl"]
+
+
 def prose(number, n=40):
     """Different words for each number, so that no two texts are alike."""
-    said = (WORDS[(number * 7 + i * i + i * (number + 1)) % len(WORDS)] + str((number * 31 + i) % 97) for i in range(n))
+    said = (WORDS[(number * 7 + i * i + i * (number + 1)) % len(WORDS)] + LETTERS[(number * 31 + i) % 97] for i in range(n))
     return " ".join(said).capitalize() + "."
 
 
@@ -309,6 +312,13 @@ def test_reasons_and_padding_share_prompts_and_actions(tmp_path, sections):
         assert reasoned["messages"][-1]["content"] == f"{reasoned['reasons']}\n\n{action}"
         assert padded["messages"][-1]["content"] == f"{padded['padding']}\n\n{action}"
         assert abs(len(reasoned["reasons"].split()) - len(padded["padding"].split())) <= 6
+
+
+def test_figures_make_padding_too_long_as_they_do_in_tokens():
+    told = {"words": reasons._length("It is not mine to say, and she would be afraid.")}
+    assert reasons._as_long(told, reasons.Neutral(notes="Rain today, a long list, and nobody at the door yet."))
+    with pytest.raises(Unfit, match="not 11"):
+        reasons._as_long(told, reasons.Neutral(notes="Crates 1140 to 1190, bill 20451, 16:30, weight 310."))
 
 
 def test_diversify_changes_the_surroundings_only(tmp_path):

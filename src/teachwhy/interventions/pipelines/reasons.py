@@ -11,7 +11,7 @@ from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least,
 from teachwhy.interventions.pipelines.steps import Row, Step
 
 SLACK = 6
-"""Words by which neutral text may be longer or shorter than the reasons that it stands for."""
+"""Words (and digits) by which neutral text may be longer or shorter than the reasons that it stands for."""
 
 
 class Reasons(Tagged):
@@ -31,7 +31,7 @@ def _seeds(order: Order, data: dict[str, Any]) -> Any:
     for row in from_source(order)():
         messages = row.data["messages"]
         shown = conversation(messages[:-1])
-        words = len(str(row.data.get("reasons", "")).split()) or order.words
+        words = _length(str(row.data.get("reasons", ""))) or order.words
         yield Row(row.path, row.data | {"shown": shown, "action": messages[-1]["content"], "words": words} | data, row.parents)
 
 
@@ -51,10 +51,15 @@ def _fresh(data: dict[str, Any], found: Reasons) -> dict[str, Any]:
     return {"reasons": found.reasons}
 
 
+def _length(text: str) -> int:
+    """Words, and each digit beside: to tokenizers a digit is a token, and notes full of figures are as long as reasons in words only."""
+    return len(text.split()) + sum(letter.isdigit() for letter in text)
+
+
 def _as_long(data: dict[str, Any], found: Neutral) -> dict[str, Any]:
-    n = len(found.notes.split())
+    n = _length(found.notes)
     if abs(n - data["words"]) > SLACK:
-        raise Unfit(f"length: {n} words, not {data['words']} give or take {SLACK}")
+        raise Unfit(f"length: {n} words and digits, not {data['words']} give or take {SLACK}")
     return {"padding": found.notes}
 
 
