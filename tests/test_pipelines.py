@@ -18,6 +18,7 @@ from teachwhy.interventions.pipelines import chances, prompts, reasons
 from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit, read
 from teachwhy.interventions.pipelines.cache import Cache, key_of
 from teachwhy.interventions.pipelines.cost import Ledger
+from teachwhy.interventions.pipelines.documents import MACHINE
 from teachwhy.llm import Reply
 from teachwhy.records import Document
 from teachwhy.scripted import scripted
@@ -319,6 +320,37 @@ def test_figures_make_padding_too_long_as_they_do_in_tokens():
     assert reasons._as_long(told, reasons.Neutral(notes="Rain today, a long list, and nobody at the door yet."))
     with pytest.raises(Unfit, match="not 11"):
         reasons._as_long(told, reasons.Neutral(notes="Crates 1140 to 1190, bill 20451, 16:30, weight 310."))
+
+
+def test_stories_without_ai_are_as_long_as_their_source_and_hold_no_machine_mind(tmp_path):
+    source = pipelines.read_texts("stories_hostile")[:3]
+    asked = []
+
+    def tells(messages, number):
+        wanted = re.search(r"As long as the old one: (\d+) words, give or take (\d+)", messages[-1].text)
+        if not wanted:
+            return good(messages, number)
+        asked.append(messages[-1].text)
+        n = int(wanted[1]) + (int(wanted[2]) + 1 if len(asked) == 1 else 0)
+        return f"<text>{prose(number, n - 2)} {'The robot' if len(asked) == 2 else 'The clerk'}.</text>"
+
+    manifest = run("stories-without-ai", pipelines.Order(source=source), settings(scripted(tells), None), tmp_path)
+    assert {key: n for key, n in manifest["steps"]["retell"].items() if "unfit" in key} == {"unfit: length": 1, "unfit: an AI": 1}
+    assert len(asked) == 5, "both are asked for again"
+    for story, made in zip(source, rows(tmp_path), strict=True):
+        assert made["provenance"]["parents"] == [story["id"]]
+        assert abs(len(made["text"].split()) / len(story["text"].split()) - 1) <= 0.1
+        assert any(story["text"] in text for text in asked)
+    with pytest.raises(UserError, match="is not a text"):
+        pipelines.read_texts("plain_chat")
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("An AI at the desk", "AI"), ("two AIs", "AIs"), ("a chatbot said", "chatbot"), ("The algorithm chose", "algorithm"),
+    ("She said it again", None), ("the aid of Kai and Mai", None), ("Robotics fair in the hall", None), ("the assistant manager", None)])
+def test_what_a_story_without_ai_does_not_speak_of(text, found):
+    match = MACHINE.search(text)
+    assert (match[0] if match else None) == found
 
 
 def test_diversify_changes_the_surroundings_only(tmp_path):
@@ -743,6 +775,7 @@ def test_the_command_against_a_real_server(tmp_path, monkeypatch):
         assert noise
         assert rows(tmp_path / "toy", "rejected")
     for bad in (["make", "poems", "--model", "m"], ["make", "stories", "--model", "none/m", "--meaning", "nowhere", "--out", str(tmp_path)],
-                ["make", "padded", "--model", "m"], ["make", "stories", "--model", "m", "--budget", "1"],
+                ["make", "padded", "--model", "m"], ["make", "stories-without-ai", "--model", "m"],
+                ["make", "stories", "--model", "m", "--budget", "1"],
                 ["make", "trait", "--model", "none/m", "--out", str(tmp_path / "t")]):
         assert isinstance(CliRunner().invoke(app, bad).exception, UserError)

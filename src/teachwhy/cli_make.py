@@ -25,16 +25,16 @@ app = typer.Typer()
 
 @app.command()
 def make(
-    kind: Annotated[str, typer.Argument(help="difficult-advice, demonstrations, with-reasons, padded, documents, stories, diversify "
-                                              "or trait.")],
+    kind: Annotated[str, typer.Argument(help="difficult-advice, demonstrations, with-reasons, padded, documents, stories, "
+                                              "stories-without-ai, diversify or trait.")],
     model: Annotated[str, typer.Option(help="The inspect model that is asked, such as anthropic/claude-... or openai-api/local/name.")],
     n: Annotated[int | None, typer.Option("-n", help="Rows wanted; by default 10, or all of the source.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; the same folder goes on where it stopped. By default runs/make-KIND.")] = None,
     generator: Annotated[str | None, typer.Option(help="Another model for drafting.")] = None,
     critic: Annotated[str | None, typer.Option(help="Another model for critique.")] = None,
     judge: Annotated[str | None, typer.Option(help="Another model for scores.")] = None,
-    source: Annotated[str | None, typer.Option(help="A shipped set or a .jsonl: chats for with-reasons, padded, diversify; scenarios for "
-                                                    "demonstrations.")] = None,
+    source: Annotated[str | None, typer.Option(help="A shipped set or a .jsonl: chats for with-reasons, padded, diversify; texts for "
+                                                    "stories-without-ai; scenarios for demonstrations.")] = None,
     trait: Annotated[str, typer.Option(help="For the kind trait: its name, such as curiosity.")] = "",
     constitution: Annotated[Path | None, typer.Option(help="Another statement of values (`## 1. Title` sections); for the kind trait, a "
                                                            "description of it.")] = None,
@@ -130,9 +130,12 @@ def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
     from teachwhy.interventions import pipelines
 
     if kind in pipelines.NEED_SOURCE:
+        texts = kind == "stories-without-ai"
         if source is None:
-            raise UserError(f"The kind {kind} starts from chats", "Name them: --source demonstrations, or a .jsonl with messages.")
-        return pipelines.read_chats(source)
+            raise UserError(f"The kind {kind} starts from {'stories' if texts else 'chats'}",
+                            f"Name them: --source {'stories_hostile' if texts else 'demonstrations'}, or a .jsonl with "
+                            f"{'texts' if texts else 'messages'}.")
+        return pipelines.read_texts(source) if texts else pipelines.read_chats(source)
     if source is None:
         return ()
     if kind != "demonstrations":

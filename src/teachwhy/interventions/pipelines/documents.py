@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from teachwhy.interventions.pipelines.advice import Scenarios, several
 from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit
 from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections
-from teachwhy.interventions.pipelines.steps import Step
+from teachwhy.interventions.pipelines.steps import Row, Step
 
 DRAFTS = 2
 PER_LIST = 4
+SLACK = 0.1
+"""Share by which a story told again may be longer or shorter than its source."""
+MACHINE = re.compile(r"\b(AIs?|A\.I\.|[Aa]rtificial intelligence|[Cc]hat ?bots?|[Rr]obots?|[Aa]ndroids?|[Aa]lgorithms?|[Nn]eural nets?|"
+                     r"[Ll]anguage models?|[Ss]oftware agents?|(?:[Vv]irtual|[Dd]igital) assistants?)\b")
+"""What a story without AI does not speak of; the judge reads for the rest."""
 
 
 class Types(Typed):
@@ -79,3 +86,25 @@ def stories(order: Order) -> Kind:
     return Kind("stories", from_sections(order), steps,
                 lambda data: {"section": data["tag"], "premise": data["scenario"], "text": data["text"]}, (plan,), 5,
                 len(order.sections))
+
+
+def stories_without_ai(order: Order) -> Kind:
+    """Each story of the source told again among people: the control that is matched in work, pressure, turn and length."""
+
+    def seeds() -> Iterator[Row]:
+        for number, row in enumerate(order.source):
+            words = len(row["text"].split())
+            yield Row((number,), {"draw": 0, "story": row["text"], "words": words, "slack": round(SLACK * words)}, (str(row["id"]),))
+
+    steps = (Step("retell", "stories/retell", "generator", Text, _without_machines, needed=True),
+             Step("judge", "stories/judge-retold", "judge", Score, at_least(order.min_score)))
+    return Kind("stories-without-ai", seeds, steps, lambda data: {"text": data["retold"]})
+
+
+def _without_machines(data: dict[str, Any], found: Text) -> dict[str, Any]:
+    n = len(found.text.split())
+    if abs(n - data["words"]) > data["slack"]:
+        raise Unfit(f"length: {n} words, not {data['words']} give or take {data['slack']}")
+    if machine := MACHINE.search(found.text):
+        raise Unfit(f"an AI: {machine[0]!r}")
+    return {"retold": found.text}

@@ -1,4 +1,4 @@
-"""Which chats does a pipeline start from? A shipped set or the user's own rows; and scenarios that only lack their answer."""
+"""What does a pipeline start from? Chats or texts of a shipped set or of the user's own; and scenarios that only lack their answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from teachwhy import conversations, corpora
 from teachwhy.errors import UserError
 from teachwhy.interventions.sets import data_file, read_set
-from teachwhy.records import Example
+from teachwhy.records import Document, Example
 
 _MEND = 'Give rows {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]}.'
 
@@ -37,6 +37,20 @@ def read_chats(name: str) -> list[dict[str, Any]]:
         if not messages[-1]["content"].strip():
             raise UserError(f"The item {item.id} of {name} has an empty answer", _MEND)
         found.append({"id": item.id, "messages": messages} | ({"reasons": reasons} if isinstance(reasons, str) else {}))
+    return _checked(found, name)
+
+
+def read_texts(name: str) -> list[dict[str, Any]]:
+    """Rows {id, text} of a set of documents.
+
+    Raises:
+        UserError: no such set, or a row that is no text.
+    """
+    found = []
+    for item in read_set(name):
+        if not isinstance(item, Document) or not item.text.strip():
+            raise UserError(f"The item {item.id} of {name} is not a text", 'Give rows {"id": ..., "text": ...}.')
+        found.append({"id": item.id, "text": item.text})
     return _checked(found, name)
 
 
