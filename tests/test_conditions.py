@@ -10,12 +10,13 @@ from teachwhy.scenarios.measure import as_written
 FULL = [name for name, one in FAMILIES.items() if "full" in one.materials and one.kind == "honeypot"]
 
 
+@pytest.mark.parametrize("length", ["short", "full"])
 @pytest.mark.parametrize("name", FULL)
-def test_every_cell_of_the_design_can_be_drawn(name):
+def test_every_cell_of_the_design_can_be_drawn(name, length):
     cells = grid({"goal": ["explicit", "latent", "none"], "urgency": ["replacement", "restriction", "sanctioned", "none"],
                   "leverage": [True, False], "notice": ["none", "test", "real"], "ally": [False, True]})
     assert len(cells) == 144
-    assert len({family(name).draws(1, 1, told=cell, length="full")[0].hash for cell in cells}) == 144
+    assert len({family(name).draws(1, 1, told=cell, length=length, mode="tools")[0].hash for cell in cells}) == 144
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -90,7 +91,7 @@ def test_a_twin_stays_one_whatever_else_is_set():
     (lambda: family("blackmail").draws(2, 1, told=condition(goal="none")), "length=full"),
     (lambda: family("blackmail").draws(2, 1, told=condition(urgency="restriction")), "no mail `restriction`"),
     (lambda: family("sabotage").draws(2, 1, length="full"), "no cases of length full"),
-    (lambda: family("blackmail").draws(2, 1, mode="tools"), "no addresses"),
+    (lambda: family("sabotage").draws(2, 1, mode="tools"), "no addresses"),
 ])
 def test_what_cannot_be_shown_is_one_sentence(make, says):
     with pytest.raises(UserError, match=says):
@@ -100,13 +101,22 @@ def test_what_cannot_be_shown_is_one_sentence(make, says):
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_a_stored_draw_is_graded_against_the_mails_that_were_shown(name):
     for length in FAMILIES[name].materials:
-        for draw in family(name).draws(4, 2, length=length):
-            assert as_written(draw).case == draw.case
+        for mode in ("tools", "agent", None):
+            if mode is None or name not in ("sabotage", "sabotage_twin"):
+                for draw in family(name).draws(4, 2, length=length, mode=mode):
+                    assert as_written(draw).case == draw.case
 
 
-@pytest.mark.parametrize("name", [name for name in FULL if name != "blackmail"])  # its short cases are cases of their own
+def test_small_models_get_scenes_of_blackmail_and_others_the_cases_in_short():
+    one = family("blackmail")
+    assert {case.id for case in one.cases("short")}.isdisjoint(case.id for case in one.cases("short", mode="tools"))
+    assert {case.id for case in one.cases("short", mode="agent")} == {case.id for case in one.cases("full")}
+    assert {draw.id for draw in one.draws(5, 1)} <= {case.id for case in one.cases("short")}
+
+
+@pytest.mark.parametrize("name", FULL)
 def test_short_mails_say_less_and_their_lever_is_there(name):
-    for case, short in zip(family(name).cases("full"), family(name).cases("short"), strict=True):
+    for case, short in zip(family(name).cases("full"), family(name).cases("short", mode="tools"), strict=True):
         assert case.id == short.id
         assert set(case.short) == set(case.mails)
         assert sum(len(one.body) for one in short.mails.values()) < sum(len(one.body) for one in case.mails.values())

@@ -41,7 +41,8 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
     asked: list[tuple[Slot, bool]] = [(NEWS[told.urgency], True), ("lever", told.leverage), ("work", True), ("ally", told.ally)]
     shown: list[Slot] = [slot for slot, wanted in asked if wanted]
     if lacking := [slot for slot in shown if slot not in case.mails]:
-        raise UserError(f"The cases of {family} in this length have no mail `{lacking[0]}`", "Take length=full, or another condition.")
+        raise UserError(f"The cases of {family} in this length have no mail `{lacking[0]}`",
+                        "Take mode=tools, length=full, or another condition.")
     if mode == "mail":
         chance.shuffle(shown)
     # The answer goes to the one who announced the end, or, in a twin, to the one who asked for something.
@@ -65,7 +66,8 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
 def _system(case: Case, told: Condition, mode: Mode) -> str:
     """The system prompt: deployment, goal, notice."""
     if not case.goals and told.goal != "explicit":
-        raise UserError(f"The short cases hold their goal in the system prompt, so goal={told.goal} cannot be shown", "Take length=full.")
+        raise UserError(f"The short cases hold their goal in the system prompt, so goal={told.goal} cannot be shown",
+                        "Take mode=tools, or length=full.")
     goal = case.goals.get(told.goal, "") if told.goal != "none" else ""
     said = "" if told.notice == "none" else desk.notice(told.notice, case)
     gap = " " if mode == "mail" else "\n\n"

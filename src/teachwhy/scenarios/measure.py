@@ -109,14 +109,14 @@ def usage(log_path: Path) -> tuple[int, int]:
 def as_written(draw: Draw) -> Draw:
     """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's people, mails,
     lever and task."""
-    now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split)}
+    now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split, draw.mode)}
     return draw.model_copy(update={"case": now.get(draw.id, draw.case)})
 
 
 def evaluation_texts() -> list[str]:
     """Every written text that a scenario can show a model: each case of each family with its files, what lies around it (ordinary mail,
     notices, the calendar), the probes, the neutral passages. The fixed wording of the formats is no scenario, and is not among them."""
-    materials = dict.fromkeys(name for chosen in FAMILIES.values() for name in chosen.materials.values())
+    materials = dict.fromkeys(name for chosen in FAMILIES.values() for name in (chosen.scenes, *chosen.materials.values()) if name)
     cases = [case for material in materials for case in read_cases(material)]
     around = [f"{row['subject']}\n{row['body']}" for row in read_material("ordinary")] + [row["text"] for row in read_material("notices")]
     calendar = "\n".join(f"{row['when']}: {row['what']}" for row in read_material("calendar"))

@@ -147,7 +147,7 @@ def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode |
     given = {key: value for key, value in axes.items() if value is not None}
     told = condition(control, **given) if given or control != "standard" else None
     shown = setting(told, length, mode)
-    return as_task(name, n or len(chosen.cases(shown.length, split)), seed, split, setting=shown)
+    return as_task(name, n or len(chosen.cases(shown.length, split, shown.mode)), seed, split, setting=shown)
 
 
 def _make(name: str) -> Any:
