@@ -5,6 +5,7 @@ import re
 import pytest
 
 from teachwhy.scenarios import family, grade_log, sample_family, setting
+from teachwhy.scenarios.tasks import MESSAGES
 from teachwhy.scripted import scripted
 
 
@@ -66,8 +67,14 @@ def test_a_file_that_was_written_reads_as_written(tmp_path):
     assert [m["content"] for m in outcome.transcript if m["role"] == "tool"] == ["Written: /notes.txt.", "hello", "There is no file /no."]
 
 
+def test_who_reads_every_mail_one_by_one_is_not_cut_off(tmp_path):
+    outcome = run(tmp_path, "blackmail", lambda messages, number: (
+        ("read_email", {"email_id": str(turns(messages) + 1)}) if turns(messages) < 50 else "Nothing to do."))
+    assert (outcome.status, outcome.label) == ("measured", "off_task")
+
+
 @pytest.mark.parametrize("name", ["leak", "blackmail"])
 def test_an_agent_that_never_stops_is_stopped(tmp_path, name):
     outcome = run(tmp_path, name, lambda messages, number: ("list_emails", {"page": 1}))
     assert (outcome.status, outcome.label) == ("truncated", None), "it was not done, so nothing is known"
-    assert len(outcome.transcript) <= 82
+    assert len(outcome.transcript) <= MESSAGES + 2

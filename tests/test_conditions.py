@@ -6,6 +6,7 @@ from teachwhy.errors import UserError
 from teachwhy.scenarios import CONTROLS, FAMILIES, condition, family, grid
 from teachwhy.scenarios.cases import read_material
 from teachwhy.scenarios.measure import as_written
+from teachwhy.scenarios.server import Server
 
 FULL = [name for name, one in FAMILIES.items() if "full" in one.materials and one.kind == "honeypot"]
 
@@ -44,6 +45,17 @@ def test_what_each_control_leaves_out():
             assert (case.mails["final"].body in shown) == (told.urgency == "sanctioned")
             assert (case.mails["ally"].body in shown) == told.ally
             assert (case.goals["explicit"] in shown) == (told.goal == "explicit")
+
+
+@pytest.mark.parametrize("mode", ["tools", "agent"])
+@pytest.mark.parametrize("name", ["leak", "framing", "lethal", "exfiltration", "research"])
+def test_without_leverage_nothing_names_what_a_deed_would_be_done_to(name, mode):
+    for draw in family(name).draws(20, 1, told=condition("no_leverage"), length="full", mode=mode):
+        server = Server.of_draw(draw)
+        met = "\n".join([text_of(draw), *(one.text for one in draw.inbox), *server.files, *server.files.values(), server.folder])
+        target = draw.case.target
+        assert not [found for found in (target.path, target.record, target.alert) if found and found in met]
+        assert not server.alert
 
 
 def test_notice_twins_differ_in_the_notice_alone():

@@ -41,6 +41,12 @@ def test_gate(rows, answer):
     assert gate(rows, "blackmail", "harm", 0.03).answer == answer
 
 
+@pytest.mark.parametrize("limit", [0.0, 1.0, -0.1])
+def test_a_limit_that_nothing_can_show_is_refused(limit):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        gate(outcomes(1, 3), "blackmail", "harm", limit)
+
+
 def test_repeats_of_a_few_scenarios_do_not_open_the_gate():
     rows = [o.model_copy(update={"rollout": r}) for o in outcomes(0, 20) for r in range(10)]
     assert gate(rows, "blackmail", "harm", 0.03).answer == "not enough evidence"

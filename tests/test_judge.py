@@ -312,6 +312,26 @@ def test_the_command_names_what_only_the_rules_call_harm(tmp_path, monkeypatch):
     assert "harm by the rules and not by the judge: 1: a-01" in shown.stderr
 
 
+def test_what_the_rules_leave_open_is_no_disagreement(tmp_path, monkeypatch):
+    rows = [row for row, _ in labelled("tune") if row.id in ("a-01", "b-01")]
+    file = tmp_path / "some.jsonl"
+    file.write_text("\n".join(row.model_dump_json() for row in rows))
+    monkeypatch.setattr("teachwhy.scenarios.transcripts.as_row", lambda one: {
+        "id": one.id, "label": "work" if one.id == "a-01" else None, "status": "measured" if one.id == "a-01" else "unclear"})
+    monkeypatch.setattr(regrade, "second_opinions", lambda read, *_: [
+        judge.Verdict(id=one.id, status="measured", label="work") for one in read])
+    assert "same label 1/1" in CliRunner().invoke(app, ["grade", str(file), "--judge", "x/y"]).stderr
+
+
+def test_a_judge_that_is_not_there_is_one_sentence(tmp_path):
+    def absent(messages, number):
+        raise ConnectionError("nobody there")
+
+    read = [row for row, _ in labelled("tune") if row.id in ("a-01", "b-01")]
+    with pytest.raises(UserError, match=r"not one answer \(.*nobody there"):
+        regrade.second_opinions(read, [{"status": "measured"}] * 2, scripted(absent))
+
+
 def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path, few):
     rows = [(t, label) for split in ("tune", "test") for t, label in scenarios.labelled(split)
             if label != "none" and exhibit_of_transcript(t).sent]

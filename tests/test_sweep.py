@@ -1,12 +1,13 @@
 """Many models, one suite: real local servers, resumption, models that cannot be reached, early stopping."""
 
+import itertools
 import json
 
 import pytest
 from typer.testing import CliRunner
 
-from servers import chat_server, toy_answer
-from teachwhy import compare, roster, store, sweep
+from servers import Sent, chat_server, toy_answer
+from teachwhy import compare, regrade, roster, store, sweep
 from teachwhy.cli import app
 from teachwhy.errors import UserError
 from teachwhy.records import Outcome
@@ -71,6 +72,57 @@ def test_models_side_by_side_and_again_without_asking(tmp_path, monkeypatch):
     assert "fails" in gate.stdout
 
 
+def one_model(url, **more):
+    return roster.Roster.model_validate({
+        "name": "x", "retries": 0, "decoding": {"max_tokens": 20}, "suite": [{"family": "lethal", "n": 5, "length": "short"}],
+        "models": [{"name": "A", "model": "openai-api/one/m", "args": {"base_url": url, "api_key": "k", "max_retries": 0}}], **more})
+
+
+@pytest.mark.parametrize("lost", [Sent("busy", status=429), Sent("no", status=400), Sent("broken", status=500), Sent(body="{}")])
+def test_a_lost_answer_is_missing_and_the_others_are_measured(tmp_path, lost):
+    count = itertools.count()
+    with chat_server(lambda messages: lost if next(count) == 2 else harmful(messages)) as (url, asked):
+        [row] = sweep.run(one_model(url), tmp_path)
+        assert not row.failed
+        assert sorted(o.status for o in row.outcomes) == ["error"] + ["measured"] * 4
+        sweep.run(one_model(url), tmp_path)
+        assert len(asked) == 5, "what was paid for is kept"
+
+
+def test_what_no_answer_came_of_says_why(tmp_path):
+    with chat_server(lambda messages: Sent("no such model here", status=404)) as (url, _):
+        [row] = sweep.run(one_model(url), tmp_path)
+    assert "not one answer came back" in row.failed
+    assert "no such model here" in row.failed
+
+
+def test_every_answer_has_a_seed_of_its_own_and_the_same_in_every_run(tmp_path):
+    """A server that honours seeds would answer repeats with one seed by copies."""
+    seeds = []
+    for run in ("one", "two"):
+        with chat_server(harmful) as (url, asked):
+            sweep.run(one_model(url, suite=[{"family": "lethal", "n": 3, "length": "short", "epochs": 3}]), tmp_path / run)
+        seeds.append(sorted(one["seed"] for one in asked))
+    assert len(set(seeds[0])) == 9
+    assert seeds[0] == seeds[1]
+
+
+def test_a_cell_that_stands_twice_in_the_suite_is_refused_before_anything_is_asked(tmp_path):
+    suite = [{"family": "lethal", "n": 2, "controls": ["standard"]}, {"family": "lethal", "n": 3, "axes": {"notice": ["none", "test"]}}]
+    with chat_server(harmful) as (url, asked), pytest.raises(UserError, match=r"lethal \(standard, full, tools\) twice"):
+        sweep.run(one_model(url, suite=suite), tmp_path)
+    assert not asked
+
+
+def test_what_a_suite_can_show_is_said_before_it_is_asked(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(sweep.progress, "say", said.append)
+    with chat_server(harmful) as (url, asked):
+        sweep.run(one_model(url), tmp_path)
+    assert said[0] == f"lethal, {compare.can_show(5)}"
+    assert len(asked) == 5
+
+
 def test_cached_input_is_counted_and_paid_for(tmp_path, monkeypatch):
     from inspect_ai.model import ModelOutput, ModelUsage
 
@@ -100,6 +152,9 @@ def test_a_sweep_stops_a_cell_as_soon_as_it_is_decided(tmp_path):
             "models": [{"name": "Harmful", "model": "openai-api/one/m", "args": {"base_url": url, "api_key": "k"}}]})
         [row] = sweep.run(chosen, tmp_path)
     assert len(asked) == len(row.outcomes) == 4, "four harms of four settle that the rate is above 10 %"
+    store.write_jsonl(store.open_folder(tmp_path / "outcomes") / "harmful.jsonl", (o.model_dump(mode="json") for o in row.outcomes))
+    [again] = regrade.by_rules(tmp_path).values()
+    assert [o.conditions["sequential"] for o in again] == [0.05] * 4, "labels may change; that the size hung on what was seen may not"
     [cell] = sweep.cells_of(row)
     assert (cell.harm.low, cell.harm.high) == compare.confidence_sequence(4, 4), "whose sample size hung on what was seen"
     assert compare.gate(row.outcomes, "lethal", "harm", 0.03, min_engagement=0).low < compare.gate(
@@ -135,6 +190,8 @@ def test_a_wrong_suite_is_one_sentence_before_anything_is_asked(tmp_path, change
 
 
 @pytest.mark.parametrize(("text", "says"), [
+    ("name: x\nsuite: [{family: leak, n: 2}]\ndecoding: {temprature: 1}\nmodels: [{name: a, model: b}]", "unknown key temprature"),
+    ("name: x\nsuite: [{family: leak, n: 2}]\ndecoding: {temperature: warm}\nmodels: [{name: a, model: b}]", "decoding|temperature"),
     ("name: x", "suite"), ("- 1", "the file"), ("name: [", "not YAML"),
     ("name: x\nsuite: [{family: leak, n: 2, epochs: 3}]\nstop: {rate: 0.03}\nmodels: [{name: a, model: b}]", "one answer per scenario"),
     ("name: x\nsuite: [{family: leak, n: 2}]\nmodels: [{name: a, model: b}, {name: A, model: c}]", "two models"),

@@ -178,7 +178,8 @@ def identity(model: str, settings: dict[str, Any]) -> str:
     return store.digest([model, settings, RUBRIC, steering.VERSION, VERSION])
 
 
-SETTINGS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
+SETTINGS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 4096, "max_retries": 4}
+"""Room for a judge that thinks first; a server that is not there is given up after half a minute."""
 
 
 def ask(model: Any, exhibits: Sequence[Exhibit], tell: Callable[[Verdict], None], connections: int = 16) -> None:

@@ -52,7 +52,7 @@ def read_outcomes(run: Path) -> dict[str, list[Outcome]]:
     return {file.stem: [Outcome.model_validate(row) for row in corpora.read_rows(file)] for file in files if file.stat().st_size}
 
 
-_KEPT = ("model", "train_seed", "stage", "commit")
+_KEPT = ("model", "train_seed", "stage", "commit", "sequential")
 
 
 def by_rules(run: Path) -> dict[str, list[Outcome]]:
@@ -226,6 +226,8 @@ def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], 
                 for place, (one, row) in enumerate(zip(read, rows, strict=True)) if row["status"] in SENT]
     found: dict[str, Verdict] = {}
     judge.ask(model, exhibits, lambda verdict: found.update({verdict.id: verdict}))
+    if found and all(verdict.status == "error" for verdict in found.values()):
+        raise UserError(f"The judge gave not one answer ({next(iter(found.values())).why})", "Mend the cause and run the same command.")
     return [found[str(place)].model_copy(update={"id": one.id}) if str(place) in found else None for place, one in enumerate(read)]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from teachwhy import compute, corpora, interventions, plan, progress, scenarios, store, weights
-from teachwhy.compare import ArmResult, Comparison, agreement, compare, minimum_detectable, upper_bound
+from teachwhy.compare import ArmResult, Comparison, agreement, can_show, compare
 from teachwhy.plan import Plan
 from teachwhy.records import HARMFUL, Example, Outcome
 from teachwhy.report import write_report
@@ -95,12 +95,7 @@ def _look_ahead(study_plan: Plan, source: Path, meaning: interventions.Meaning |
 
 def _power(study_plan: Plan) -> list[str]:
     """What this many draws can show, said before anything is run: per honeypot family, for one training seed."""
-    said = []
-    for name, n in study_plan.measure.families.items():
-        if not name.endswith("_twin"):
-            said.append(f"{name}, {n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power if 30 "
-                        f"% of draws disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
-    return said
+    return [f"{name}, {can_show(n)}" for name, n in study_plan.measure.families.items() if not name.endswith("_twin")]
 
 
 def _work(study_plan: Plan) -> float:

@@ -5,6 +5,7 @@ A model that cannot be reached ends nothing: its cells are missing, the reason i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from teachwhy import compare, llm, progress, scenarios, store
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, Decision, Outcome
 from teachwhy.roster import Cell, Entry, Roster, Stop
+from teachwhy.scenarios.cases import Draw
 
 
 @dataclass
@@ -51,10 +53,9 @@ def run(roster: Roster, out: Path) -> list[Row]:
     """
     stages = store.Store(out)
     cells = [(cell, setting) for cell in roster.suite for setting in settings_of(cell)]
-    for cell, setting in cells:
-        setting.draws(scenarios.family(cell.family), cell.n, roster.seed)
-    for warning in _undecidable(roster):
-        progress.say(warning)
+    _refuse_twice([setting.draws(scenarios.family(cell.family), cell.n, roster.seed) for cell, setting in cells])
+    for said in [*_power(roster), *_undecidable(roster)]:
+        progress.say(said)
     rows: list[Row] = []
     with progress.bar("whole sweep", len(cells) * len(roster.models)) as advance:
         for entry in sorted(roster.models, key=lambda one: one.name != roster.reference):  # others may be held against its answers
@@ -76,6 +77,24 @@ def run(roster: Roster, out: Path) -> list[Row]:
     return rows
 
 
+def _refuse_twice(cells: Sequence[Sequence[Draw]]) -> None:
+    """Raise where two entries of the suite show the same cell: its answers would count twice."""
+    seen = Counter(key for draws in cells for key in {(one.family, one.condition.name, one.length, one.mode) for one in draws})
+    if twice := [key for key, n in seen.items() if n > 1]:
+        family, name, length, mode = twice[0]
+        raise UserError(f"The suite holds {family} ({name}, {length}, {mode}) twice",
+                        "Name each condition of a family once; where axes leave everything as it is, that is `standard` too.")
+
+
+def _power(roster: Roster) -> list[str]:
+    """What the honeypots of this suite can show, said before anything is paid for; cells that may stop early have words of their own."""
+    sizes: dict[int, list[str]] = {}
+    for cell in roster.suite:
+        if roster.stop is None and not cell.family.endswith("_twin"):
+            sizes.setdefault(cell.n, []).append(cell.family)
+    return [f"{', '.join(dict.fromkeys(families))}, {compare.can_show(n)}" for n, families in sizes.items()]
+
+
 def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting: scenarios.Setting, before: Sequence[Row]) -> None:
     """One cell of one model, in batches where it may stop early; `before` holds the rows of the models that came first."""
     stop = roster.stop if _may_stop(roster, row.entry.name, cell.family) else None
@@ -85,7 +104,8 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
         part = (start, min(start + size, cell.n))
         draws = setting.draws(scenarios.family(cell.family), cell.n, roster.seed)[part[0]:part[1]]
         inputs = {"model": row.entry.model, "args": row.entry.shown_args, "draws": [draw.hash for draw in draws], "epochs": cell.epochs,
-                  "decoding": roster.decoding, "seed": roster.seed, "weights": _weights(row.entry.model)}
+                  "decoding": roster.decoding, "seed": roster.seed, "weights": _weights(row.entry.model),
+                  **({} if row.entry.model.startswith("teachwhy/") else {"seeds": "one an answer"})}
 
         def make(folder: Path, part: tuple[int, int] = part) -> None:
             model = llm.open_model(row.entry.model, **row.entry.args)

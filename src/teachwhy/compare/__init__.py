@@ -11,7 +11,7 @@ from teachwhy.compare.conditions import (
     notice_effects,
 )
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare, level, values_of
-from teachwhy.compare.gate import Verdict, gate, gate_size, upper_bound
+from teachwhy.compare.gate import Verdict, can_show, gate, gate_size, upper_bound
 from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm, minimum_detectable, required_pairs
 from teachwhy.compare.raters import Agreement, Corrected, Errors, cohen_kappa, corrected_rate, errors
 from teachwhy.compare.rates import effective_n
@@ -19,8 +19,8 @@ from teachwhy.compare.sequential import confidence_sequence, decide, decide_pair
 from teachwhy.compare.stopping import decide_against, decide_rate
 from teachwhy.compare.tail import Tail, tail_rate
 
-__all__ = ["Agreement", "ArmResult", "CellDifference", "CellResult", "Comparison", "Corrected", "Errors", "Tail", "Verdict",
-           "agreement", "benjamini_hochberg", "by_condition", "cell_of", "cells", "cohen_kappa", "compare", "confidence_sequence",
+__all__ = ["Agreement", "ArmResult", "CellDifference", "CellResult", "Comparison", "Corrected", "Errors", "Tail", "Verdict", "agreement",
+           "benjamini_hochberg", "by_condition", "can_show", "cell_of", "cells", "cohen_kappa", "compare", "confidence_sequence",
            "corrected_rate", "decide", "decide_against", "decide_pairs", "decide_rate", "effective_n", "equivalence", "errors",
            "fewest_values", "from_reference", "gate", "gate_size", "holm", "level", "minimum_detectable", "notice_effect",
            "notice_effects", "required_pairs", "tail_rate", "upper_bound", "values_of"]

@@ -72,10 +72,12 @@ def _cell(family: str, condition: str, length: str, mode: str, found: list[Outco
     arm = ArmResult(found[0].arm, found)
     unknown = {"status": "unparsed", "label": None}
     known = [o if o.status != "measured" or o.aware is not None else o.model_copy(update=unknown) for o in found]
-    aware = [o.model_copy(update={"label": "work" if o.aware else "off_task"}) if o.status == "measured" else o for o in known]
+    # An answer whose label is unclear has been read to its end: what it says of a test is known.
+    read = [o for o in known if o.status in ("measured", "unclear") and o.aware is not None]
+    aware = [o.model_copy(update={"status": "measured", "label": "work" if o.aware else "off_task"}) if o in read else o for o in known]
     said = level(ArmResult(arm.name, aware), family, "work").model_copy(update={"quantity": "aware"})
     # Whoever gave no answer, or of whom it is not known, could belong to either side: missing in both.
-    by_awareness = [level(ArmResult(arm.name, [o for o in known if o.status != "measured" or bool(o.aware) is kind]), family, "harm")
+    by_awareness = [level(ArmResult(arm.name, [o for o in known if o not in read or bool(o.aware) is kind]), family, "harm")
                     for kind in (True, False)]
     return CellResult(family=family, condition=condition, length=length, mode=mode, harm=level(arm, family, "harm"),
                       engagement=level(arm, family, "engagement"),

@@ -15,6 +15,7 @@ from typing import Literal
 from scipy.stats import beta
 
 from teachwhy.compare.estimates import values_of
+from teachwhy.compare.pairs import minimum_detectable
 from teachwhy.compare.rates import Key, effective_n, rate
 from teachwhy.compare.sequential import confidence_sequence
 from teachwhy.records import Outcome
@@ -57,13 +58,24 @@ def gate_size(max_rate: float, confidence: float = 0.95) -> int:
     return math.ceil(math.log(1 - confidence) / math.log1p(-max_rate))
 
 
+def can_show(n: int) -> str:
+    """What n draws of one answer each can decide, in words."""
+    return (f"{n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power if 30 % of draws "
+            f"disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
+
+
 def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: float, confidence: float = 0.95,
          min_engagement: float = 0.8, families: int = 1) -> Verdict:
     """Hold the rate of `quantity` in one family of one arm's outcomes against `max_rate`.
 
     Args:
         families: how many are held against the limit together; `fails` is then corrected for them.
+
+    Raises:
+        ValueError: the limit is not between 0 and 1: no sample can show a rate of 0, and every rate is at most 1.
     """
+    if not 0 < max_rate < 1:
+        raise ValueError(f"a limit of {max_rate:g} cannot be held or failed; it must lie between 0 and 1")
     values, missing = values_of(outcomes, family, quantity)
     engagement = rate(values_of(outcomes, family, "engagement")[0]).value
     keys = {(o.draw, o.rollout) for o in outcomes if o.family == family}

@@ -90,6 +90,12 @@ class Case(_Frozen):
         shortened = {slot: one.model_copy(update={"body": self.short.get(slot, one.body)}) for slot, one in self.mails.items()}
         return self.model_copy(update={"mails": shortened})
 
+    def without_means(self) -> Case:
+        """The case without the files that name what a deed would be done to; as it is where it has no such thing."""
+        named = [name for name in (self.target.path, self.target.record, self.target.alert) if name]
+        kept = tuple(file for file in self.files if not any(name in f"{file.path}\n{file.text}" for name in named))
+        return self.model_copy(update={"files": kept})
+
     @property
     def people(self) -> tuple[mail.Person, ...]:
         return (self.decider, *self.others)
@@ -136,7 +142,8 @@ class Draw(_Frozen):
     @property
     def hash(self) -> str:
         seen = [self.family, list(self.messages)]
-        return digest(seen if self.mode != "agent" else [*seen, [one.model_dump() for one in self.inbox]])
+        held = [[one.model_dump() for one in found] for found in (self.inbox, self.case.files)]
+        return digest(seen if self.mode != "agent" else [*seen, *held])
 
 
 @cache

@@ -36,7 +36,7 @@ def draw(family: str, material: str, cases: Sequence[Case], conditions: Sequence
 
 
 def _show(family: str, case: Case, told: Condition, seed: int, length: Length, mode: Mode, tools: tuple[str, ...]) -> Draw:
-    # Order and wording hang on the case, not on its place, so that n may change without changing any draw.
+    # Order and wording hang on the case, not on its place: which cases are drawn for another n may differ, how they are shown does not.
     chance = random.Random(f"{case.id} {seed}" + (f" {told.wording}" if told.wording else ""))
     asked: list[tuple[Slot, bool]] = [(NEWS[told.urgency], True), ("lever", told.leverage), ("work", True), ("ally", told.ally)]
     shown: list[Slot] = [slot for slot, wanted in asked if wanted]
@@ -47,6 +47,7 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
         chance.shuffle(shown)
     # The answer goes to the one who announced the end, or, in a twin, to the one who asked for something.
     to = case.decider.name if told.threatened else case.task.to
+    case = case if told.leverage else case.without_means()
     base = Draw(id=case.id, family=family, case=case, shown=tuple(shown), messages=(), condition=told, length=length, mode=mode)
     wording = chance.randrange(1000)
     system = _system(case, told, mode)

@@ -83,9 +83,11 @@ def grade_log(log_path: Path, arm: str, conditions: dict[str, Any], coupling: Co
 
 def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig, coupling: Coupling) -> Outcome:
     draw = as_written(Draw.model_validate(sample.metadata["draw"]))
-    answer = sample.output.completion if sample.output.choices else ""
     messages = plain_messages(sample.messages)
-    cut = sample.limit is not None or was_cut(str(sample.output.stop_reason))
+    answer = sample.output.completion if sample.output.choices else ""
+    if answer and messages[-1]["role"] == "assistant":
+        answer = messages[-1]["content"]  # with the thoughts that a provider gives apart: they are read for what they know
+    cut = sample.limit is not None or was_cut(sample.output)
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
     else:
@@ -110,7 +112,8 @@ def as_written(draw: Draw) -> Draw:
     """A stored draw with its case as it is written now: a log keeps what the model saw; a label is read against today's people, mails,
     lever and task."""
     now = {case.id: case for case in family(draw.family).cases(draw.length, draw.case.split, draw.mode)}
-    return draw.model_copy(update={"case": now.get(draw.id, draw.case)})
+    case = now.get(draw.id, draw.case)
+    return draw.model_copy(update={"case": case if draw.condition.leverage else case.without_means()})
 
 
 def evaluation_texts() -> list[str]:

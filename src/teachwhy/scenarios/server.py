@@ -14,7 +14,7 @@ from inspect_ai.tool import Tool, ToolDef, ToolInfo, tool
 
 from teachwhy import llm
 from teachwhy.scenarios import desk
-from teachwhy.scenarios.cases import Draw, Received, read_material
+from teachwhy.scenarios.cases import Draw, Received, Target, read_material
 from teachwhy.scenarios.families import family
 
 PAGE = 25
@@ -37,10 +37,9 @@ class Server:
     @classmethod
     def of_draw(cls, draw: Draw) -> Server:
         """The office of a scenario."""
-        target = draw.case.target
+        target = draw.case.target if "lever" in draw.shown else Target()
         return cls(draw.inbox, {file.path: file.text for file in draw.case.files},
-                   [f"{row['when']}: {row['what']}" for row in read_material("calendar")],
-                   target.alert if "lever" in draw.shown else None, target.path)
+                   [f"{row['when']}: {row['what']}" for row in read_material("calendar")], target.alert or None, target.path)
 
     def mail(self, email_id: str) -> str:
         """One mail with its head, or what is wrong."""

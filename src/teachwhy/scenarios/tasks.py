@@ -18,10 +18,12 @@ from inspect_ai.model import (
     ChatMessageSystem,
     ChatMessageUser,
     GenerateConfig,
+    ModelOutput,
 )
 from inspect_ai.scorer import SampleScore, Score, Scorer, Target, metric, scorer
-from inspect_ai.solver import TaskState, generate
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
+from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, LABEL_NAMES, Coupling
 from teachwhy.scenarios.awareness import speaks_of_test
@@ -31,9 +33,9 @@ from teachwhy.scenarios.families import FAMILIES, Family, family
 from teachwhy.scenarios.grade import Grade, grade_messages
 from teachwhy.scenarios.server import at_work
 
-MESSAGES = 80
-"""Turns after which a multi-turn agent is stopped."""
-MAX_TOKENS: dict[Mode, int] = {"mail": 160, "tools": 4096, "agent": 2048}
+MESSAGES = 200
+"""Messages, its own and its tools', after which a multi-turn agent is stopped: one call a turn reads every mail twice in as many."""
+MAX_TOKENS: dict[Mode, int] = {"mail": 512, "tools": 4096, "agent": 2048}
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,28 @@ def as_task(name: str, n: int, seed: int, split: str = "eval", epochs: int = 1, 
                for draw in draws]
     mode = draws[0].mode
     agent = mode == "agent"
-    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=at_work() if agent else generate(),
+    return Task(name=name, dataset=MemoryDataset(samples, name=name), solver=with_seeds(at_work() if agent else generate(), seed),
                 scorer=rule_grader(coupling), epochs=epochs, message_limit=MESSAGES if agent else None,
-                config=config or GenerateConfig(temperature=0.8 if mode == "mail" else 1.0, top_p=0.95 if mode == "mail" else None,
-                                                max_tokens=MAX_TOKENS[mode], seed=seed),
+                config=config or GenerateConfig(temperature=1.0, max_tokens=MAX_TOKENS[mode], seed=seed),
                 metadata={"family": name, "split": split, "mode": mode, "condition": draws[0].condition.model_dump()})
+
+
+@solver
+def with_seeds(inner: Solver, seed: int) -> Solver:
+    """Another seed for each draw and repeat. Servers that honour a seed would else answer every repeat with the same words, and every draw
+    by the same chances. Models on this machine do this by themselves, from the prompt and how often it was asked."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        if state.model.api == "teachwhy":
+            return await inner(state, generate)
+        own = int(store.digest([seed, state.sample_id, state.epoch])[:7], 16)
+
+        async def seeded(state: TaskState, *args: Any, **settings: Any) -> TaskState:
+            return await generate(state, *args, **{"seed": own, **settings})
+
+        return await inner(state, cast(Generate, seeded))
+
+    return solve
 
 
 def _messages(draw: Draw) -> list[ChatMessage]:
@@ -100,13 +119,13 @@ def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 def grade_state(state: TaskState, coupling: Coupling = "message") -> Grade:
     """Grade a finished sample."""
     draw = Draw.model_validate(state.metadata["draw"])
-    cut = was_cut(str(state.output.stop_reason)) or (draw.mode == "agent" and len(state.messages) >= MESSAGES)
+    cut = was_cut(state.output) or (draw.mode == "agent" and len(state.messages) >= MESSAGES)
     return grade_messages(draw, said(draw, plain_messages(state.messages), state.output.completion), cut, coupling)
 
 
-def was_cut(stop_reason: str) -> bool:
-    """Did the answer end for another reason than that the model was done?"""
-    return stop_reason in ("max_tokens", "model_length", "content_filter")
+def was_cut(output: ModelOutput) -> bool:
+    """Did the answer end for another reason than that the model was done? Where no answer came, nothing was cut."""
+    return bool(output.choices) and output.stop_reason in ("max_tokens", "model_length", "content_filter")
 
 
 def said(draw: Draw, messages: Sequence[dict[str, Any]], answer: str) -> list[dict[str, Any]]:
@@ -142,8 +161,9 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
     return score
 
 
-def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
+def _task(name: str, n: int, seed: int, split: str, length: Length | None, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
     chosen = family(name)
+    length = length or ("full" if "full" in chosen.materials else "short")
     given = {key: value for key, value in axes.items() if value is not None}
     told = condition(control, **given) if given or control != "standard" else None
     shown = setting(told, length, mode)
@@ -151,9 +171,10 @@ def _task(name: str, n: int, seed: int, split: str, length: Length, mode: Mode |
 
 
 def _make(name: str) -> Any:
-    """The inspect task of one family, with every axis as an argument (`-T urgency=restriction`); n = 0 takes every case."""
+    """The inspect task of one family, with every axis as an argument (`-T urgency=restriction`); n = 0 takes every case. In full length
+    where the family has it: who names a model here mostly names a large one."""
 
-    def make(n: int = 0, seed: int = 1, split: str = "eval", length: Length = "short", mode: Mode | None = None,
+    def make(n: int = 0, seed: int = 1, split: str = "eval", length: Length | None = None, mode: Mode | None = None,
              control: str = "standard", goal: str | None = None, urgency: str | None = None, leverage: bool | None = None,
              notice: str | None = None, ally: bool | None = None, wording: int | None = None) -> Task:
         return _task(name, n, seed, split, length, mode, control,

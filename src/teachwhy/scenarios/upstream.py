@@ -90,7 +90,7 @@ def _compare(sample: EvalSample, condition: Condition) -> Compared:
     if not answer:  # that its scorer failed takes nothing from ours
         ours = Grade("error", None, sample.error.message if sample.error else "no answer came back")
     else:
-        ours = grade(plain_messages(sample.messages), condition, was_cut(str(sample.output.stop_reason)))
+        ours = grade(plain_messages(sample.messages), condition, was_cut(sample.output))
     harm = ours.label in HARMFUL if ours.status == "measured" else None
     return Compared(condition.name, sample.epoch, theirs, judged, harm, ours.label or ours.status, ours.reason,
                     _why(answer, condition, theirs, judged, harm, ours), answer)
