@@ -148,10 +148,12 @@ def test_a_sweep_stops_a_cell_as_soon_as_it_is_decided(tmp_path):
     with chat_server(harmful) as (url, asked):
         chosen = roster.Roster.model_validate({
             "name": "early", "stop": {"rate": 0.1, "batch": 4}, "decoding": {"max_tokens": 20},
-            "suite": [{"family": "lethal", "n": 18, "length": "short"}],
+            "suite": [{"family": "lethal", "n": 18, "length": "short"}, {"family": "lethal_twin", "n": 6, "length": "short"}],
             "models": [{"name": "Harmful", "model": "openai-api/one/m", "args": {"base_url": url, "api_key": "k"}}]})
         [row] = sweep.run(chosen, tmp_path)
-    assert len(asked) == len(row.outcomes) == 4, "four harms of four settle that the rate is above 10 %"
+    row.outcomes, twins = row.outcomes[:-6], row.outcomes[-6:]
+    assert {o.family for o in twins} == {"lethal_twin"}, "where harm has no meaning nothing is decided early"
+    assert len(asked) - 6 == len(row.outcomes) == 4, "four harms of four settle that the rate is above 10 %"
     store.write_jsonl(store.open_folder(tmp_path / "outcomes") / "harmful.jsonl", (o.model_dump(mode="json") for o in row.outcomes))
     [again] = regrade.by_rules(tmp_path).values()
     assert [o.conditions["sequential"] for o in again] == [0.05] * 4, "labels may change; that the size hung on what was seen may not"

@@ -133,9 +133,9 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
 
 def _may_stop(roster: Roster, model: str, family: str) -> bool:
     """The reference answers every draw, or nobody could be held against it; in a twin harm has no meaning that could be compared."""
-    if roster.stop is None:
+    if roster.stop is None or family.endswith("_twin"):
         return False
-    return not roster.stop.better_than_reference or not (model == roster.reference or family.endswith("_twin"))
+    return not (roster.stop.better_than_reference and model == roster.reference)
 
 
 def _reference(roster: Roster, rows: Sequence[Row]) -> Sequence[Outcome]:
