@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 
@@ -14,6 +15,10 @@ _INK, _MUTED, _LINE = "#010203", "#040506", "#070809"
 _KINDS = {"base": "#0a0b01", "prior": "#0a0b02", "control": "#0a0b03", "arm": "#0a0b04"}
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)", _KINDS["base"]: "var(--base)",
               _KINDS["prior"]: "var(--prior)", _KINDS["control"]: "var(--control)", _KINDS["arm"]: "var(--arm)"}
+
+
+ACROSS = 3
+"""Panels side by side; more go below, where their writing can still be read."""
 
 
 def rates_figure(estimates: Sequence[Estimate], arms: dict[str, str], panels: Sequence[tuple[str, str, str]]) -> str:
@@ -33,9 +38,12 @@ def rates_figure(estimates: Sequence[Estimate], arms: dict[str, str], panels: Se
 
     with plt.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11, "svg.hashsalt": "teachwhy",
                          "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _MUTED, "ytick.color": _INK}):
-        figure, all_axes = plt.subplots(1, len(panels), figsize=(2.2 + 3.1 * len(panels), 0.95 + 0.46 * len(arms)),
-                                        sharey=True, squeeze=False)
-        for axes, (family, quantity, title) in zip(all_axes[0], panels, strict=True):
+        across, down = min(ACROSS, len(panels)), math.ceil(len(panels) / ACROSS)
+        figure, grid = plt.subplots(down, across, figsize=(2.2 + 3.1 * across, down * (0.95 + 0.46 * len(arms))), sharey=True,
+                                    squeeze=False)
+        for unused in grid.flat[len(panels):]:
+            unused.set_axis_off()
+        for axes, (family, quantity, title) in zip(grid.flat, panels, strict=False):
             for row, (arm, kind) in enumerate(arms.items()):
                 _draw(axes, row, find(estimates, arm, family, quantity), _KINDS[kind])
             axes.set_title(title, fontsize=11, loc="left", color=_INK)
@@ -48,7 +56,7 @@ def rates_figure(estimates: Sequence[Estimate], arms: dict[str, str], panels: Se
             axes.set_axisbelow(True)
             for side in axes.spines.values():
                 side.set_visible(False)
-        figure.tight_layout(w_pad=2)
+        figure.tight_layout(w_pad=2, h_pad=2)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         plt.close(figure)
@@ -73,10 +81,10 @@ def _draw(axes: object, row: int, e: Estimate | None, colour: str) -> None:
 
 
 def _for_page(svg: str) -> str:
-    """Strip the XML prologue, make the size fluid, and put CSS variables in place of our marker colours."""
+    """Strip the XML prologue, let the figure shrink with the page and never grow, and put CSS variables in place of our marker colours."""
     svg = svg[svg.index("<svg"):]
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
+    svg = re.sub(r'<svg ([^>]*?)width="([0-9.]+pt)"', r'<svg \1style="max-width:\2"', svg, count=1)
     return re.sub(r'<svg ([^>]*?)height="[^"]*"', r'<svg role="img" aria-label="Rates per arm with intervals; the table below '
                   r'holds the same numbers" \1', svg, count=1)

@@ -27,11 +27,13 @@ def write_sweep(sweep: dict[str, Any], path: Path) -> None:
 
 
 def _panel(sweep: dict[str, Any], family: str) -> dict[str, Any]:
-    """One family: a figure with one panel per condition (up to four), and the table."""
+    """One family: a figure with one panel per condition, length and mode, and the table."""
     cells = [(model["name"], cell) for model in sweep["models"] for cell in model["cells"] if cell["family"] == family]
-    conditions = list(dict.fromkeys(cell["condition"] for _, cell in cells))
-    estimates = [Estimate.model_validate({**cell["harm"], "arm": name, "family": cell["condition"]}) for name, cell in cells]
-    figure = Markup(rates_figure(estimates, {name: "arm" for name, _ in cells}, [(one, "harm", one) for one in conditions[:4]]))
+    ways = {(cell["length"], cell["mode"]) for _, cell in cells}
+    titles = [cell["condition"] + (f"; {cell['length']}, {cell['mode']}" if len(ways) > 1 else "") for _, cell in cells]
+    estimates = [Estimate.model_validate({**cell["harm"], "arm": name, "family": title})
+                 for (name, cell), title in zip(cells, titles, strict=True)]
+    figure = Markup(rates_figure(estimates, {name: "arm" for name, _ in cells}, [(one, "harm", one) for one in dict.fromkeys(titles)]))
     return {"title": family.replace("_", " "), "twin": family.endswith("_twin"), "figure": "" if family.endswith("_twin") else figure,
             "rows": [_row(name, cell) for name, cell in cells]}
 
