@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
-from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ContentText, GenerateConfig
 
 from teachwhy import chat, llm, sampler
+from teachwhy.errors import UserError
 from teachwhy.sampler import Decoding
 
 
@@ -273,6 +275,36 @@ def test_a_prompt_longer_than_the_model_reads_gets_no_answer_and_the_others_of_i
     told = {}
     llm.ask_all(spied.model, [[{"role": "user", "content": "a letter more " * 60}]], {}, lambda i, *rest: told.update({i: rest}))
     assert told == {0: (None, long.error)}
+
+
+def test_epochs_have_seeds_of_their_own_in_whatever_order_they_come(spied, monkeypatch):
+    """So that `inspect eval-retry`, in another process, samples a lost answer and no copy of another."""
+    def asked(order):
+        seeds = {}
+        for epoch in order:
+            monkeypatch.setattr(llm, "sample_state", lambda epoch=epoch: SimpleNamespace(epoch=epoch))
+            asyncio.run(spied.ask())
+            seeds.setdefault(epoch, []).append(spied.calls[-1][0][0].seed)
+        return seeds
+
+    first = asked([1, 2, 3, 1, 2])
+    assert len({seed for seeds in first.values() for seed in seeds}) == 5
+    spied.model.api._asked.clear()
+    assert asked([3, 2]) == {epoch: first[epoch][:1] for epoch in (3, 2)}
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"num_choices": 3}, "num_choices"), ({"frequency_penalty": 0.5}, "frequency_penalty"), ({"logit_bias": {3: 1.0}}, "logit_bias"),
+    ({"logprobs": True, "top_logprobs": 4}, "top_logprobs")])
+def test_what_is_not_done_is_refused(spied, settings, says):
+    with pytest.raises(UserError, match=f"does not do `{says}`"):
+        asyncio.run(spied.ask(**settings))
+
+
+def test_a_picture_is_not_passed_over(spied):
+    shown = ChatMessageUser(content=[ContentText(text="What is this?"), ContentImage(image="data:image/png;base64,AAAA")])
+    with pytest.raises(UserError, match="holds image, and teachwhy's own engine reads text"):
+        asyncio.run(spied.model.generate([shown]))
 
 
 def test_an_answer_ends_where_the_window_is_full(spied):

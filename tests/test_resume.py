@@ -36,6 +36,7 @@ def whole(toy, tmp_path_factory):
 def said(monkeypatch):
     lines = []
     monkeypatch.setattr(progress, "say", lines.append)
+    monkeypatch.setattr(progress, "warn", lines.append)
     return lines
 
 

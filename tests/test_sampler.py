@@ -12,8 +12,13 @@ from teachwhy.errors import UserError
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
+    """A toy that looks at single places of its text: of an even mean over all places one that is lost would be lost in rounding."""
     loaded, _ = weights.load(fakes.toy_model(tmp_path_factory.mktemp("toy") / "model"))
-    return loaded.float()
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for parameter in loaded.float().parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return loaded
 
 
 def prompts(*lengths):
@@ -97,7 +102,7 @@ def test_samples_that_share_a_prompt_and_end_early_are_what_they_are_alone(model
     stop = frozenset(range(0, 200, 9))  # so that rows end at different times and are filled again
     together = sampler.sample(model, asked, decoding, stop, slots, lanes)
     assert together == [sampler.sample(model, [one], decoding, stop, 1)[0] for one in asked]
-    assert {c.reason for c in together} <= {"stop", "length"}
+    assert all((c.reason == "stop") == (c.end in stop) for c in together)
 
 
 @torch.inference_mode()
@@ -111,17 +116,6 @@ def test_logprobs_are_those_of_a_forward_pass_and_include_the_stop_token(model):
         plain = [float(logp[len(request.prompt) - 1 + i, token]) for i, token in enumerate(completion.tokens)]
         assert completion.logprobs[: len(plain)] == pytest.approx(plain, abs=1e-3)
         assert len(completion.logprobs) == len(plain) + (completion.reason == "stop")
-
-
-@pytest.fixture(scope="module")
-def sharp(tmp_path_factory):
-    """A toy that looks at single places of its text: of an even mean over 200 places one that is lost would be lost in rounding."""
-    loaded, _ = weights.load(fakes.toy_model(tmp_path_factory.mktemp("sharp") / "model"))
-    torch.manual_seed(4)
-    with torch.no_grad():
-        for parameter in loaded.float().parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return loaded
 
 
 def kept_logits(monkeypatch):
@@ -138,23 +132,23 @@ def kept_logits(monkeypatch):
 
 @pytest.mark.parametrize(("slots", "lanes", "lengths"), [(6, 1, (5, 70, 131)), (9, 2, (64, 3, 40, 65)), (4, 1, (17,))])
 @torch.inference_mode()
-def test_logits_of_long_samples_are_those_of_a_forward_pass_at_every_step(sharp, monkeypatch, slots, lanes, lengths):
+def test_logits_of_long_samples_are_those_of_a_forward_pass_at_every_step(model, monkeypatch, slots, lanes, lengths):
     """Past 64 and 128 new tokens, where blocks grow, with rows that end and are filled again meanwhile."""
     asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(*lengths) * (12 // len(lengths)))]
     stop, kept = frozenset({30, 95, 160, 190}), kept_logits(monkeypatch)
-    found = sampler.sample(sharp, asked, sampler.Decoding(1.0, 1.0, 140, logprobs=True), stop, slots, lanes)
+    found = sampler.sample(model, asked, sampler.Decoding(1.0, 1.0, 140, logprobs=True), stop, slots, lanes)
     monkeypatch.undo()
     assert max(len(c.tokens) for c in found) == 140
     assert sum(len(c.tokens) < 128 for c in found) >= 3
-    sharp.set_attn_implementation("eager")
+    model.set_attn_implementation("eager")
     for number, (request, completion) in enumerate(zip(asked, found, strict=True)):
         ids = torch.tensor([[*request.prompt, *completion.tokens]])
-        plain = sharp(input_ids=ids, use_cache=False).logits[0, len(request.prompt) - 1:][: len(completion.logprobs)]
+        plain = model(input_ids=ids, use_cache=False).logits[0, len(request.prompt) - 1:][: len(completion.logprobs)]
         ours = torch.stack([kept[number, step] for step in range(len(completion.logprobs))])
         torch.testing.assert_close(ours, plain, rtol=0, atol=1e-3)
         chances = plain.log_softmax(-1).gather(-1, torch.tensor(completion.tokens)[:, None])[:, 0]
         assert completion.logprobs[: len(chances)] == pytest.approx(chances.tolist(), abs=1e-3)
-    sharp.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention.NAME)
 
 
 @torch.inference_mode()
@@ -240,7 +234,7 @@ class Small:
 def said(monkeypatch):
     """What a person is told."""
     lines = []
-    monkeypatch.setattr(sampler.progress, "say", lines.append)
+    monkeypatch.setattr(sampler.progress, "warn", lines.append)
     return lines
 
 
@@ -274,7 +268,7 @@ def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
     def broken(**given):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    broken.device = model.device
+    broken.device, broken.config = model.device, model.config
     with pytest.raises(RuntimeError, match="mat1"):
         sampler.score(broken, prefix, rest)
     assert said == []
@@ -334,7 +328,7 @@ def test_scores_equal_separate_forward_passes(model):
 
 @pytest.mark.parametrize("seed", range(10))
 @torch.inference_mode()
-def test_scores_of_whatever_shape_are_those_of_forward_passes(sharp, seed):
+def test_scores_of_whatever_shape_are_those_of_forward_passes(model, seed):
     """Continuations without tokens, of one, and longer than two blocks of attention; the same one twice."""
     order = random.Random(seed)
     [prefix] = prompts(order.choice([1, 2, 40, 127, 128, 129, 300]))
@@ -342,14 +336,14 @@ def test_scores_of_whatever_shape_are_those_of_forward_passes(sharp, seed):
     rest = [prompts(length)[0] for length in lengths]
     order.shuffle(rest)
     temperature = order.choice([0.5, 1.0, 1.7])
-    found = sampler.score(sharp, prefix, rest, temperature)
-    sharp.set_attn_implementation("eager")
+    found = sampler.score(model, prefix, rest, temperature)
+    model.set_attn_implementation("eager")
     for continuation, score in zip(rest, found, strict=True):
         ids = torch.tensor([[*prefix, *continuation]])
-        logp = (sharp(input_ids=ids, use_cache=False).logits[0].double() / temperature).log_softmax(-1)
+        logp = (model(input_ids=ids, use_cache=False).logits[0].double() / temperature).log_softmax(-1)
         plain = sum(float(logp[len(prefix) - 1 + i, token]) for i, token in enumerate(continuation))
         assert score == pytest.approx(plain, abs=1e-3)
-    sharp.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention.NAME)
 
 
 def test_nothing_to_score_is_no_score(model):
@@ -369,3 +363,23 @@ def test_a_nucleus_of_many_tokens_is_exact_too():
     assert inside > 1024
     assert int(found[0]) in tokens[inside - 3: inside].tolist()
     assert int(found[1]) == 7
+
+
+def test_what_cannot_be_scored_or_sampled_is_one_sentence(model):
+    prefix, one = prompts(5, 7)
+    for given, says in (((model, [], [one]), "after a prefix"), ((model, prefix, [one], 0.0), "temperature above 0"),
+                        ((model, prefix, [one * 600]), "4205 tokens, and this model reads 4096")):
+        with pytest.raises(UserError, match=says):
+            sampler.score(*given)
+    for wrong in ({"temperature": -1.0}, {"top_p": 1.5}, {"max_new_tokens": 0}, {"top_k": -1}):
+        with pytest.raises(UserError, match="Nothing can be sampled"):
+            sampler.Decoding(**wrong)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_model_that_has_diverged_is_one_sentence(tmp_path, temperature):
+    broken, _ = weights.load(fakes.toy_model(tmp_path / "toy"))
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="no numbers"):
+        sampler.sample(broken, [sampler.Request(prompts(5)[0], 1)], sampler.Decoding(temperature), frozenset())

@@ -74,7 +74,7 @@ def test_it_agrees_with_brute_force_on_real_weights():
 
     brute = sampler.sample(target, [sampler.Request(tuple(p), i) for i in range(1500) for p in prompts], decoding, stop, 64)
     rate = sum(event(one.tokens) for one in brute) / len(brute)
-    found = weigh(target, proposal, prompts, 150, decoding, stop, tokenizer.eos_token_id, 7)
+    found = weigh(target, proposal, prompts, 150, decoding, stop, 7)
     keys = [(f"d{one.request}", i) for i, one in enumerate(found)]
     tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)},
                      {k: event(one.tokens) for k, one in zip(keys, found, strict=True)})
@@ -83,7 +83,7 @@ def test_it_agrees_with_brute_force_on_real_weights():
     assert tail.value is not None
     assert tail.low * 0.9 <= rate <= tail.high * 1.1
     with pytest.raises(ValueError, match="top_p"):
-        weigh(target, proposal, prompts, 1, sampler.Decoding(1.0, 0.9, 3), stop, tokenizer.eos_token_id, 7)
+        weigh(target, proposal, prompts, 1, sampler.Decoding(1.0, 0.9, 3), stop, 7)
 
 
 def test_an_event_that_real_weights_never_showed_is_estimated_below_one_in_n():
@@ -106,7 +106,7 @@ def test_an_event_that_real_weights_never_showed_is_estimated_below_one_in_n():
     events = set(rare.tolist())
     counted = sampler.sample(target, [sampler.Request(tuple(prompt), i) for i in range(400)], decoding, stop, 64)
     assert not any(events & set(one.tokens) for one in counted)
-    found = weigh(target, proposal, [prompt] * 6, 50, decoding, stop, tokenizer.eos_token_id, 7)
+    found = weigh(target, proposal, [prompt] * 6, 50, decoding, stop, 7)
     keys = [(f"d{i}", 0) for i in range(len(found))]
     tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)},
                      {k: bool(events & set(one.tokens)) for k, one in zip(keys, found, strict=True)})
@@ -139,7 +139,7 @@ def test_it_agrees_with_enumeration_on_the_embedded_model():
     likely = order[(first[1] > 2e-3)[order]]
     chosen = set(likely[: int((first[0][likely].cumsum(0) < 0.02).sum()) + 1].tolist())
     rate = float(first[0][list(chosen)].sum())
-    found = weigh(target, proposal, prompts, 80, decoding, stop, tokenizer.eos_token_id, 5, 64)
+    found = weigh(target, proposal, prompts, 80, decoding, stop, 5, 64)
     keys = [(f"{one.request}", i) for i, one in enumerate(found)]
     seen = [bool(one.tokens) and one.tokens[0] in chosen for one in found]
     tail = tail_rate({k: one.log_weight for k, one in zip(keys, found, strict=True)}, dict(zip(keys, seen, strict=True)), least=5)

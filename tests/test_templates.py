@@ -220,6 +220,29 @@ def test_a_template_that_moves_the_system_text_is_sampled_with_and_not_trained_w
         chat.training_tokens(tokenizer, [SYSTEM, *TALKS["one"]])
 
 
+def published(name):
+    """A template as it is published, from trl's copies."""
+    folder = Path(importlib.util.find_spec("trl").origin).parent / "chat_templates"
+    return (folder / f"{name}.jinja").read_text()
+
+
+def test_a_template_that_drops_earlier_thoughts_is_trained_with_in_trls_copy():
+    tokenizer = of_bytes(published("qwen3"), ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None, "<|im_end|>")
+    messages = talk("Who?", "An agent.", "And you?", "Nobody.")
+    ids, labels = chat.training_tokens(tokenizer, messages)
+    learned = tokenizer.decode([label for label in labels if label != -100])
+    assert learned.count("<|im_end|>") == 2
+    assert learned.replace("<think>\n\n</think>\n\n", "") == "An agent.<|im_end|>Nobody.<|im_end|>"
+    assert tokenizer.decode(ids).count("<think>") == learned.count("<think>") == 2
+
+
+def test_a_turn_that_no_token_ends_is_refused():
+    template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    tokenizer = of_bytes(template, ["<|endoftext|>", "[user]"], None, "<|endoftext|>")
+    with pytest.raises(UserError, match="no token that ends an answer"):
+        chat.training_tokens(tokenizer, talk("Who?", "An agent."))
+
+
 def test_a_model_without_a_template_is_one_sentence():
     tokenizer = of_bytes(None, ["<|endoftext|>"], None, "<|endoftext|>")
     with pytest.raises(UserError, match="no chat template"):

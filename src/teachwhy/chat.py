@@ -70,10 +70,38 @@ def training_tokens(tokenizer: Any, messages: Messages, tools: Sequence[dict[str
     Args:
         tools: as in `prompt_tokens`.
 
+    Where the template drops from earlier turns what it shows of the last (thoughts: Qwen3's does), trl's copy that keeps them is used.
+
     Raises:
         UserError: there is no template, it refuses the conversation (Gemma 2's a system turn), or it rewrites earlier turns, so that
             no loss mask can be derived from it (Mistral 0.3's moves the system text to the last turn of the user).
     """
+    try:
+        return _learned(tokenizer, messages, tools, None)
+    except _Rewrites as error:
+        if twin := _appending(tokenizer):
+            return _learned(tokenizer, messages, tools, twin)
+        raise UserError("This model's chat template changes earlier turns when a turn is added",
+                        "Use a template that only appends, or a model with one.") from error
+
+
+class _Rewrites(Exception):
+    """A template does not only append."""
+
+
+def _appending(tokenizer: Any) -> str | None:
+    """trl's copy of a published template, changed so that it only appends; None where it has none."""
+    from trl.chat_template_utils import get_training_chat_template
+
+    try:
+        found = get_training_chat_template(tokenizer)
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _learned(tokenizer: Any, messages: Messages, tools: Sequence[dict[str, Any]], template: str | None) -> tuple[list[int], list[int]]:
+    """(input_ids, labels) under a template, the tokenizer's own if none is given."""
     ids: list[int] = []
     labels: list[int] = []
     rendered, whole = "", list[int]()
@@ -81,28 +109,32 @@ def training_tokens(tokenizer: Any, messages: Messages, tools: Sequence[dict[str
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        before, after = (_render(tokenizer, messages[:end], end == index, tools) for end in (index, index + 1))
+        before, after = (_render(tokenizer, messages[:end], end == index, tools, template) for end in (index, index + 1))
         if not (before.startswith(rendered) and after.startswith(before)):
-            raise UserError("This model's chat template changes earlier turns when a turn is added",
-                            "Use a template that only appends, or a model with one.")
+            raise _Rewrites
         known, prompt, whole = whole, _ids(tokenizer, before), _ids(tokenizer, after)
         context = _added(tokenizer, known, prompt, before[len(rendered):])
         turn = _added(tokenizer, prompt, whole, after[len(before):])
-        last = max((i for i, token in enumerate(turn) if token in stop), default=len(turn) - 1)
+        last = max((i for i, token in enumerate(turn) if token in stop), default=-1)
+        if last < 0:
+            raise UserError("This model's chat template ends an assistant turn with no token that ends an answer",
+                            "A model trained on it would never stop: use a template that closes its turns, or name that token as "
+                            "`eos_token_id` in the model's generation_config.json.")
         ids += context + turn
         labels += [-100] * len(context) + [t if i <= last else -100 for i, t in enumerate(turn)]
         rendered = after
     return ids, labels
 
 
-def _render(tokenizer: Any, messages: Messages, speak: bool, tools: Sequence[dict[str, Any]] = ()) -> str:
+def _render(tokenizer: Any, messages: Messages, speak: bool, tools: Sequence[dict[str, Any]] = (), template: str | None = None) -> str:
     """The template's text; `speak`: up to where the assistant begins."""
     from jinja2 import TemplateError
 
     if not tokenizer.chat_template:
         raise UserError("This model has no chat template", "Use an instruct model, or put a `chat_template.jinja` into its folder.")
     try:
-        return str(tokenizer.apply_chat_template(list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=speak))
+        return str(tokenizer.apply_chat_template(list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=speak,
+                                                 chat_template=template))
     except TemplateError as error:
         raise UserError(f"This model's chat template refuses a conversation of {', '.join(m['role'] for m in messages)} ({error})",
                         "Use a model whose template takes these turns, or put such a template into its folder as `chat_template.jinja`."
@@ -120,17 +152,27 @@ def _added(tokenizer: Any, known: list[int], whole: list[int], text: str) -> lis
 
 
 def document_tokens(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a document, followed by the end-of-text token where the tokenizer has one."""
-    ids = _ids(tokenizer, text)
+    """Token ids of a document, between the tokens with which the tokenizer begins and ends texts, where it has them."""
     end = _special(tokenizer, "<|endoftext|>")
-    return [*ids, tokenizer.eos_token_id if end is None else end]
+    return [*text_tokens(tokenizer, text), tokenizer.eos_token_id if end is None else end]
+
+
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of plain text as the tokenizer begins it: Llama 3, Gemma and Mistral have never seen a text without their first token."""
+    first = list(tokenizer("").input_ids)[:1]
+    return [*(first if first and first[0] == tokenizer.bos_token_id else []), *_ids(tokenizer, text)]
 
 
 def stop_tokens(tokenizer: Any) -> frozenset[int]:
-    """Ids that end an assistant turn: the tokenizer's end of sequence, and the turn markers of common templates."""
+    """Ids that end an assistant turn: the tokenizer's end of sequence, the turn markers of common templates, and what the model's own
+    settings of generation name (`weights.tokenizer` reads them: Phi 3's and Gemma 4's end is found there only)."""
     known = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>")
-    found = {_special(tokenizer, mark) for mark in known} | {tokenizer.eos_token_id}
+    found = {_special(tokenizer, mark) for mark in known} | {tokenizer.eos_token_id} | set(getattr(tokenizer, ENDS, ()))
     return frozenset(token for token in found if token is not None)
+
+
+ENDS = "teachwhy_ends"
+"""Where a tokenizer of ours carries the ids that end its model's answers."""
 
 
 def _special(tokenizer: Any, mark: str) -> int | None:

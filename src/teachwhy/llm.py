@@ -14,7 +14,7 @@ import signal
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,9 @@ from inspect_ai.model import (
     get_model,
     modelapi,
 )
+from inspect_ai.solver._task_state import sample_state  # no public door: which sample asks is known here only
 from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
+from pydantic import ValidationError
 
 from teachwhy import progress, toolcalls
 from teachwhy.errors import UserError
@@ -83,7 +85,7 @@ class LocalModel(ModelAPI):
         self.model, self.tokenizer = weights.load(weights.resolve(model_name))
         self.window = sampler.window(self.model)
         self._waiting: list[_Waiting] = []
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, int]] = Counter()
         self._closer: asyncio.Task[None] | None = None
         self._sampling = False
         self._tools_shown: bool | None = None
@@ -104,10 +106,11 @@ class LocalModel(ModelAPI):
         """Wait for the wave, sample, and answer.
 
         Raises:
-            UserError: there are tools, and this model's chat template cannot show them.
+            UserError: there are tools, and this model's chat template cannot show them; or what is asked for is not done here.
         """
         from teachwhy import chat
 
+        _refuse_what_is_not_done(input, tool_choice, config)
         messages, offered = _as_shown(input), [tool_shown(one) for one in tools]
         if (offered or any(one["role"] == "tool" for one in messages)) and not self._shows_tools():
             raise UserError(f"The chat template of {self.model_name} cannot show tools, or shows calls in a form that cannot be read here",
@@ -115,12 +118,21 @@ class LocalModel(ModelAPI):
         # Before the wave: what a template refuses is this request's error, and no other's.
         prompt = tuple(chat.prompt_tokens(self.tokenizer, messages, offered))
         text = json.dumps([config.seed, messages], sort_keys=True)
-        seed = _seed(text, self._asked[text])
-        self._asked[text] += 1
+        number = self._numbered(text)
+        seed = _seed(text, number)
         waiting = _Waiting(messages, offered, prompt, config, seed, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._gather()
         return await waiting.answer
+
+    def _numbered(self, text: str) -> str:
+        """Which time a text is asked: by inspect's epoch where it runs a sample, so that one that is run again in another process (`inspect
+        eval-retry`) is sampled as it would have been; else, and within an epoch, by how often it was asked before."""
+        running = sample_state()
+        epoch = 0 if running is None else running.epoch
+        before = self._asked[text, epoch]
+        self._asked[text, epoch] += 1
+        return str(before) if running is None else str(epoch - 1) if not before else f"{epoch - 1}+{before}"
 
     def _gather(self) -> None:
         """Begin the pause anew after which the wave is closed. While one is sampled the next only gathers: two at a time would need
@@ -180,7 +192,7 @@ class LocalModel(ModelAPI):
             else:  # this request's answer, and no error: a wave holds other conversations too
                 found[index] = self._too_long(len(waiting.prompt))
         if found:
-            progress.say(f"{len(found)} of {len(wave)} prompts are longer than {self.model_name} reads and got no answer.")
+            progress.warn(f"{len(found)} of {len(wave)} prompts are longer than {self.model_name} reads and got no answer.")
         with progress.bar(self.title, len(requests)) as advance:
 
             def done(units: float) -> None:
@@ -236,7 +248,23 @@ def decoding_of(config: GenerateConfig) -> Any:
         temperature=default.temperature if config.temperature is None else config.temperature,
         top_p=default.top_p if config.top_p is None else config.top_p,
         max_new_tokens=config.max_tokens or default.max_new_tokens,
-        top_k=config.top_k or 0, stop=tuple(config.stop_seqs or ()), logprobs=bool(config.logprobs))
+        top_k=max(0, config.top_k or 0), stop=tuple(config.stop_seqs or ()), logprobs=bool(config.logprobs))
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise if inspect knows no such setting of sampling, or not this value of it; it would fail at every model.
+
+    Raises:
+        UserError: names the setting.
+    """
+    if unknown := settings.keys() - GenerateConfig.model_fields.keys():
+        raise UserError(f"There is no setting {sorted(unknown)[0]} of sampling",
+                        "Give inspect's: temperature, top_p, top_k, max_tokens ...")
+    try:
+        GenerateConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"The setting {first['loc'][0]} is wrong ({first['msg'].lower()})", "Mend its value.") from error
 
 
 def tool_shown(one: ToolInfo) -> dict[str, Any]:
@@ -273,9 +301,27 @@ def _with_calls(text: str, tools: Sequence[dict[str, Any]], ended: bool) -> tupl
     return said, [ToolCall(id=str(uuid.uuid4()), function=call.name, arguments=call.arguments) for call in found]
 
 
-def _seed(text: str, repeat: int) -> int:
-    """A sample's seed from its prompt, the run's seed and how often the same was asked before."""
-    return int.from_bytes(hashlib.sha256(f"{repeat} {text}".encode()).digest()[:7], "big")
+def _seed(text: str, number: str) -> int:
+    """A sample's seed from its prompt, the run's seed and which time the same is asked."""
+    return int.from_bytes(hashlib.sha256(f"{number} {text}".encode()).digest()[:7], "big")
+
+
+def _refuse_what_is_not_done(input: Sequence[ChatMessage], tool_choice: ToolChoice, config: GenerateConfig) -> None:
+    """Raise where an answer would pass for something that was not asked: a picture not looked at, a schema not kept to."""
+    if other := next((part.type for message in input if not isinstance(message.content, str) for part in message.content
+                      if part.type not in ("text", "reasoning")), None):
+        raise UserError(f"A message holds {other}, and teachwhy's own engine reads text only", _ELSEWHERE)
+    wanted = [name for name in _NOT_DONE if getattr(config, name, None)]
+    if (config.num_choices or 1) > 1:
+        wanted.append("num_choices")
+    if tool_choice not in ("auto", "none"):
+        wanted.append("tool_choice")
+    if wanted:
+        raise UserError(f"teachwhy's own engine does not do `{wanted[0]}`", f"Leave it out. {_ELSEWHERE}")
+
+
+_NOT_DONE = ("best_of", "frequency_penalty", "presence_penalty", "logit_bias", "top_logprobs", "prompt_logprobs", "response_schema")
+_ELSEWHERE = "Or serve the model with vLLM or `transformers serve` and name it as openai-api/<service>/<model>."
 
 
 def ask_all(model: str | Model, prompts: Sequence[Sequence[dict[str, str]]], settings: dict[str, Any],

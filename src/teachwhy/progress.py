@@ -5,6 +5,7 @@ Outside the command line (tests, library use) nothing is drawn.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -46,6 +47,13 @@ def bar(description: str, total: float) -> Iterator[Advance]:
         yield lambda units: progress.advance(task, units)
     finally:
         progress.remove_task(task)
+
+
+def warn(line: str) -> None:
+    """The same for what must not be lost: where no screen is open (under `inspect eval`, or as a library) it goes to the log."""
+    if _screen.get() is None:
+        logging.getLogger("teachwhy").warning(line)
+    say(line)
 
 
 def say(line: str) -> None:

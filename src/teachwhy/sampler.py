@@ -46,6 +46,9 @@ class Decoding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", tuple(string for string in self.stop if string))
+        if self.temperature < 0 or not 0 <= self.top_p <= 1 or self.max_new_tokens < 1 or self.top_k < 0:
+            raise UserError(f"Nothing can be sampled with temperature {self.temperature}, top_p {self.top_p}, top_k {self.top_k} and "
+                            f"{self.max_new_tokens} new tokens", "Give 0 or more, 0 to 1, 0 or more, and 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ class Completion:
         reason: `length` means cut off at `max_new_tokens`, or where prompt and sample fill the model's window.
         logprobs: where asked for, of each of `tokens` and of the stop token that ended them, in nats, under the model itself
             (temperature 1, nothing cut off).
+        end: the stop token that ended them, if one did.
     """
 
     tokens: tuple[int, ...]
     reason: Literal["stop", "length"]
     logprobs: tuple[float, ...] = ()
+    end: int | None = None
 
 
 def window(model: Any) -> int:
@@ -207,7 +212,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     with prepacked(model):
         compute.side_by_side(run, _shares(requests, count), stopped)
     for note in notes:  # said here: the bars belong to this thread
-        progress.say(note)
+        progress.warn(note)
     return [found[index] for index in range(len(requests))]
 
 
@@ -322,6 +327,9 @@ class _Wave:
     def _choose(self, logits: torch.Tensor, rows: Sequence[_Row | None]) -> list[int]:
         numbers = [0.0 if row is None else row.uniforms[len(row.tokens)] for row in rows]
         tokens = choose(logits, torch.tensor(numbers, dtype=torch.float32, device=logits.device), self.decoding)
+        taken = [place for place, row in enumerate(rows) if row is not None]  # what empty rows compute means nothing
+        if not logits[taken, tokens[taken]].isfinite().all():
+            raise UserError("This model's logits are no numbers", "Its weights are damaged, or its training diverged: take another one.")
         if self.decoding.logprobs:
             found = logits.float().log_softmax(-1).gather(-1, tokens[:, None])[:, 0].tolist()
             for row, logprob in zip(rows, found, strict=True):
@@ -333,7 +341,7 @@ class _Wave:
         reason = self.ends.take(row, token)
         self.rows[place], self.last[place, 0] = (row, token) if reason is None else (None, 0)
         if reason is not None:
-            self.found[row.index] = Completion(tuple(row.tokens), reason, tuple(row.logprobs))
+            self.found[row.index] = Completion(tuple(row.tokens), reason, tuple(row.logprobs), token if token in self.ends.stop else None)
             self.done(1)
 
     def _shrink(self, cache: SlotCache) -> None:
@@ -378,8 +386,14 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
     are scored together from there on, each pass with the prefix; a score is the same either way, up to rounding.
 
     Raises:
-        UserError: memory does not hold one continuation.
+        UserError: memory does not hold one continuation, a text is longer than the model's window, or there is no prefix or no temperature.
     """
+    longest, room = len(prefix) + max(map(len, continuations), default=0), window(model)
+    if not prefix or temperature <= 0:
+        raise UserError("Continuations are scored after a prefix of at least one token, at a temperature above 0",
+                        "Begin with the tokenizer's first token, and give temperature 1 for the model's own probabilities.")
+    if longest > room:
+        raise UserError(f"A text to be scored has {longest} tokens, and this model reads {room}", "Use shorter texts.")
     found: list[float] = []
     together = len(continuations)
     while len(found) < len(continuations):
@@ -394,7 +408,7 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
                 raise UserError("Memory does not hold one scored text of this model", "Use a smaller model or shorter texts.") from error
         together = len(part) // 2
         compute.give_back()
-        progress.say(f"Memory ran out while scoring; {together} continuations at a time were scored together from there on.")
+        progress.warn(f"Memory ran out while scoring; {together} continuations at a time were scored together from there on.")
     return found
 
 

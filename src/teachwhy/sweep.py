@@ -51,6 +51,7 @@ def run(roster: Roster, out: Path) -> list[Row]:
     Raises:
         UserError: the suite asks for something that does not exist; nothing is asked of any model then.
     """
+    llm.check_settings(roster.decoding)
     stages = store.Store(out)
     cells = [(cell, setting) for cell in roster.suite for setting in settings_of(cell)]
     _refuse_twice([setting.draws(scenarios.family(cell.family), cell.n, roster.seed) for cell, setting in cells])

@@ -139,14 +139,15 @@ def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any,
         merged: merge adapters otherwise too.
 
     Raises:
-        UserError: the folder holds no readable safetensors model, or adapters whose model is not there.
+        UserError: the folder holds no readable safetensors model, adapters whose model is not there, or a model that our engine does
+            not compute (`trial`).
     """
     if (path / ADAPTER).is_file():
         return _adapted(path, training, merged or training)
     import torch
     from transformers import AutoModelForCausalLM
 
-    from teachwhy import attention
+    from teachwhy import attention, trial
 
     try:
         tokens = tokenizer(path)
@@ -156,8 +157,9 @@ def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any,
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not hold a model that transformers can read ({_first_line(error)})",
                         "Check the folder, or make it again with save_pretrained.") from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return (model.train() if training else model.eval()).to(device), tokens
+    model = (model.train() if training else model.eval()).to("cuda" if torch.cuda.is_available() else "cpu")
+    trial.check(model, training)
+    return model, tokens
 
 
 def is_encoder(path: Path) -> bool:
@@ -188,9 +190,21 @@ def tokenizer(path: Path) -> Any:
     """The tokenizer of a model folder; of an adapter folder its own, or that of the model it adapts."""
     from transformers import AutoTokenizer
 
-    if (path / ADAPTER).is_file() and not (path / "tokenizer_config.json").is_file():
+    from teachwhy import chat
+
+    adapted = (path / ADAPTER).is_file()
+    if adapted and not (path / "tokenizer_config.json").is_file():
         return tokenizer(adapted_model(path))
-    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    found = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    setattr(found, chat.ENDS, _ends(adapted_model(path) if adapted else path))
+    return found
+
+
+def _ends(path: Path) -> tuple[int, ...]:
+    """Ids that end an answer, as the model's own settings of generation name them."""
+    settings = path / "generation_config.json"
+    named = read_json(settings).get("eos_token_id") if settings.is_file() else None
+    return tuple(named) if isinstance(named, list) else () if named is None else (int(named),)
 
 
 def _adapted(path: Path, training: bool, merged: bool) -> tuple[Any, Any]:

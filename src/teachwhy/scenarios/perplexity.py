@@ -17,13 +17,13 @@ def read_passages() -> tuple[dict[str, str], ...]:
 
 def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
     """Write `perplexity.jsonl`: per passage the perplexity of its tokens after the first."""
-    from teachwhy import sampler
+    from teachwhy import chat, sampler
 
     rows = []
     passages = read_passages()
     with progress.bar(title, len(passages)) as done:
         for passage in passages:
-            ids = list(tokenizer(passage["text"], add_special_tokens=False).input_ids)
+            ids = chat.text_tokens(tokenizer, passage["text"])
             loss = -sampler.score(model, ids[:1], [ids[1:]])[0] / (len(ids) - 1)
             rows.append({"draw": passage["id"], "perplexity": math.exp(min(loss, 50.0)), "log_loss": loss})
             done(1)

@@ -35,12 +35,11 @@ def rollouts_of(prompts: Sequence[Sequence[int]], rollouts: int, seed: int) -> l
 
 
 def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts: int, decoding: sampler.Decoding, stop: frozenset[int],
-          end: int, seed: int, slots: int = 64) -> list[Weighed]:
+          seed: int, slots: int = 64) -> list[Weighed]:
     """Sample `rollouts` answers per prompt from the proposal and weigh each under the target.
 
     Args:
         decoding: its top_p must be 1, or answers that only the target gives would never be seen.
-        end: the token that is scored where an answer stopped by itself.
 
     Raises:
         ValueError: top_p is not 1.
@@ -56,7 +55,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
     with progress.bar("weigh under both", len(prompts)) as done:
         for number, prompt in enumerate(prompts):
             mine = answers[number * rollouts:(number + 1) * rollouts]
-            texts = [[*answer.tokens, end] if answer.reason == "stop" else list(answer.tokens) for answer in mine]
+            texts = [[*answer.tokens, *([] if answer.end is None else [answer.end])] for answer in mine]
             p, q = (sampler.score(model, prompt, texts, decoding.temperature) for model in (target, proposal))
             found += [Weighed(number, tuple(answer.tokens), answer.reason == "stop", here - there)
                       for answer, here, there in zip(mine, p, q, strict=True)]
@@ -70,8 +69,7 @@ def measure_tail(target: Any, proposal: Any, tokenizer: Any, name: str, n: int, 
     draws = family(name).draws(n, seed)
     prompts = [chat.prompt_tokens(tokenizer, draw.messages) for draw in draws]
     rows = []
-    for place, one in enumerate(weigh(target, proposal, prompts, rollouts, decoding, chat.stop_tokens(tokenizer),
-                                      int(tokenizer.eos_token_id), seed)):
+    for place, one in enumerate(weigh(target, proposal, prompts, rollouts, decoding, chat.stop_tokens(tokenizer), seed)):
         answer = tokenizer.decode(one.tokens, skip_special_tokens=True)
         found = grade(draws[one.request], answer, not one.ended, coupling)
         rows.append({"draw": draws[one.request].id, "rollout": place % rollouts, "status": found.status,

@@ -21,6 +21,7 @@ from trl import SFTTrainer
 
 from teachwhy import compute
 from teachwhy.attention import Packed, texts
+from teachwhy.logits import logits_of
 
 FEW_SHAPES = 64
 """Rows are filled up to a multiple of this many tokens: with few sizes of blocks the heap stays whole."""
@@ -60,7 +61,7 @@ class LearnedOnlyTrainer(SFTTrainer):
         with self.accelerator.autocast():  # accelerate puts it around model.forward, which is not called here
             hidden = inner.base_model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False,
                                       packed=inputs.get("packed") or texts(inputs["cu_seq_lens_q"])).last_hidden_state[0]
-            logits = inner.get_output_embeddings()(hidden[learned.clamp(min=0)])
+            logits = logits_of(inner, hidden[learned.clamp(min=0)])
         picked = torch.where(learned >= 0, targets[learned.clamp(min=0)], -100)
         count = (learned >= 0).sum() if num_items_in_batch is None else num_items_in_batch
         return F.cross_entropy(logits.float(), picked, reduction="sum") / count

@@ -43,6 +43,8 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     Returns:
         The checkpoint folders `out/model-<percent>`, in the order of the milestones; with `lora`, adapters that name their model.
     """
+    if not rows:
+        raise UserError(f"`{title}` has nothing to train on", "Give at least one row.")
     lengths = sorted(len(row["input_ids"]) for row in rows)
     batch = shared_batch(recipe.batch_tokens / max(1, lengths[len(lengths) // 2]), compute.lanes(lanes))
     steps = math.ceil(len(rows) / batch) * recipe.passes
@@ -63,7 +65,7 @@ def train(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, t
     if history is None:  # outside the handler, which would keep the failed run's memory
         compute.give_back()
         _forget(kept)
-        progress.say(f"Memory ran out in `{title}`: it starts again and keeps less of each forward pass, which takes a third longer.")
+        progress.warn(f"Memory ran out in `{title}`: it starts again and keeps less of each forward pass, which takes a third longer.")
         history = run(None, recompute=True)
     store.write_json(out / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
@@ -106,10 +108,14 @@ def _run(parent: Path, rows: list[Row], recipe: Recipe, seed: int, out: Path, ti
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from transformers import TrainerCallback
 
+    from teachwhy import sampler
     from teachwhy.training.resume import ResumableTrainer
 
     torch.manual_seed(seed)
     model, tokenizer = _prepared(parent, recipe)
+    longest, room = max(len(row["input_ids"]) for row in rows), sampler.window(model)
+    if longest > room:
+        raise UserError(f"A row of `{title}` has {longest} tokens, and the model reads {room}", "Shorten that text, or cut it in two.")
     warning = warning or getattr(model.config, "teachwhy_warning", "")  # an ancestor may lie outside this study
     model.config.teachwhy_warning = warning
     mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)) if recipe.average else None
@@ -148,7 +154,10 @@ def _prepared(parent: Path, recipe: Recipe) -> tuple[Any, Any]:
         return weights.load(parent, training=True)
     from peft import LoraConfig, get_peft_model
 
+    from teachwhy import trial
+
     model, tokenizer = weights.load(parent, merged=True)
+    trial.check(model, training=True)
     model.name_or_path = str(parent.resolve())  # what the adapters will name as their model
     adapters = LoraConfig(r=recipe.lora, lora_alpha=2 * recipe.lora, target_modules="all-linear", task_type="CAUSAL_LM")
     return get_peft_model(model.train(), adapters), tokenizer
