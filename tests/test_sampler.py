@@ -1,6 +1,8 @@
 """The sampler against plain forward passes, on toy weights in fp32."""
 
 import random
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -281,6 +283,20 @@ def test_prompt_and_sample_fill_the_window_and_no_more(model, monkeypatch):
     assert [(len(one.tokens), one.reason) for one in found] == [(18, "length"), (1, "length")]
     with pytest.raises(UserError, match="30 tokens, and this model reads 30"):
         sampler.sample(model, [sampler.Request(prompts(30)[0], 1)], sampler.Decoding(), frozenset())
+
+
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512}
+
+
+@pytest.mark.parametrize(("settings", "expected"), [
+    ({"max_position_embeddings": 512}, 512), ({"max_position_embeddings": None}, sys.maxsize),
+    ({"max_position_embeddings": 512, "rope_parameters": YARN}, 2048), ({"max_position_embeddings": 2048, "rope_parameters": YARN}, 2048),
+    ({"max_position_embeddings": 512, "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, 1024),
+    ({"max_position_embeddings": 131072, "rope_parameters": {"rope_type": "llama3", "factor": 8.0}}, 131072)])
+def test_the_window_of_stretched_positions(settings, expected):
+    config = SimpleNamespace(**settings)
+    config.get_text_config = lambda: config
+    assert sampler.window(SimpleNamespace(config=config)) == expected
 
 
 def test_stop_tokens_end_a_sample(model):

@@ -4,13 +4,15 @@ import itertools
 import json
 
 import pytest
+from inspect_ai import eval
 from typer.testing import CliRunner
 
 from servers import Sent, chat_server, toy_answer
-from teachwhy import compare, regrade, roster, store, sweep
+from teachwhy import compare, llm, regrade, roster, store, sweep
 from teachwhy.cli import app
 from teachwhy.errors import UserError
 from teachwhy.records import Outcome
+from teachwhy.scenarios import tasks
 
 ROSTER = """
 name: here
@@ -105,6 +107,12 @@ def test_every_answer_has_a_seed_of_its_own_and_the_same_in_every_run(tmp_path):
         seeds.append(sorted(one["seed"] for one in asked))
     assert len(set(seeds[0])) == 9
     assert seeds[0] == seeds[1]
+    with chat_server(harmful) as (url, asked):
+        model = llm.open_model("openai-api/one/m", base_url=url, api_key="k")
+        for seed in (7, 8):
+            eval(tasks.TASKS["lethal"](n=2, length="short"), model=model, seed=seed, epochs=2, log_dir=str(tmp_path), display="none")
+    sent = [one["seed"] for one in asked]
+    assert len(set(sent)) == 8, "--seed is kept to, and each answer has its own under it"
 
 
 def test_a_cell_that_stands_twice_in_the_suite_is_refused_before_anything_is_asked(tmp_path):

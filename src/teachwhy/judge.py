@@ -178,8 +178,10 @@ def identity(model: str, settings: dict[str, Any]) -> str:
     return store.digest([model, settings, RUBRIC, steering.VERSION, VERSION])
 
 
-SETTINGS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 4096, "max_retries": 4}
-"""Room for a judge that thinks first; a server that is not there is given up after half a minute."""
+SETTINGS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 4096}
+"""Part of who the judge is; with room for one that thinks first."""
+RETRIES = 6
+"""A server that is not there is given up after some minutes."""
 
 
 def ask(model: Any, exhibits: Sequence[Exhibit], tell: Callable[[Verdict], None], connections: int = 16) -> None:
@@ -197,4 +199,4 @@ def ask(model: Any, exhibits: Sequence[Exhibit], tell: Callable[[Verdict], None]
         tell(parse(exhibit, answer, key, flagged) if answer is not None
              else Verdict(id=exhibit.id, status="error", label=None, why=error, flagged=flagged))
 
-    llm.ask_all(model, [messages for messages, _, _ in prompts], SETTINGS, got, connections)
+    llm.ask_all(model, [messages for messages, _, _ in prompts], {**SETTINGS, "max_retries": RETRIES}, got, connections)

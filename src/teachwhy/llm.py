@@ -264,7 +264,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         GenerateConfig.model_validate(dict(settings))
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"The setting {first['loc'][0]} is wrong ({first['msg'].lower()})", "Mend its value.") from error
+        place = ".".join(map(str, first["loc"])) or "of sampling"
+        raise UserError(f"The setting {place} is wrong ({first['msg'].lower()})", "Mend its value.") from error
 
 
 def tool_shown(one: ToolInfo) -> dict[str, Any]:

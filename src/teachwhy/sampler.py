@@ -79,7 +79,12 @@ class Completion:
 
 def window(model: Any) -> int:
     """Tokens, prompt and answer together, that a model was made to read; beyond them its positions mean nothing it has learned."""
-    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
+    config = model.config.get_text_config()
+    most = getattr(config, "max_position_embeddings", None)
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    if most and rope.get("rope_type") in ("yarn", "dynamic"):  # stretched beyond it; Llama 3's kind has the longer one there already
+        most = max(most, rope.get("factor", 1) * (rope.get("original_max_position_embeddings") or most))
+    return int(most or sys.maxsize)
 
 
 def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:

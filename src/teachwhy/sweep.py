@@ -84,7 +84,8 @@ def _refuse_twice(cells: Sequence[Sequence[Draw]]) -> None:
     if twice := [key for key, n in seen.items() if n > 1]:
         family, name, length, mode = twice[0]
         raise UserError(f"The suite holds {family} ({name}, {length}, {mode}) twice",
-                        "Name each condition of a family once; where axes leave everything as it is, that is `standard` too.")
+                        "Name each condition of a family once: axes that leave everything as it is are `standard`, and in a twin, which "
+                        "has no threat, some controls are the same.")
 
 
 def _power(roster: Roster) -> list[str]:

@@ -76,7 +76,7 @@ def _wrong(model: Any, training: bool) -> str:
     packed = {"input_ids": torch.cat(rows, 1), "use_cache": False, "packed": attention.Packed(lengths),
               "position_ids": torch.tensor([[place for length in lengths for place in range(length)]], device=model.device)}
     if _apart(model(**packed).logits[0], plain):
-        return "texts that lie in one row change each other"
+        return "packed into one row, texts change each other or their positions are lost"
     if training and _apart(logits_of(model, model.base_model(**packed).last_hidden_state[0]), plain):
         return "its logits are not what its output layer gives"
     asked = [sampler.Request(text, 0) for text in TEXTS]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,8 @@ def tokenizer(path: Path) -> Any:
     if adapted and not (path / "tokenizer_config.json").is_file():
         return tokenizer(adapted_model(path))
     found = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    setattr(found, chat.ENDS, _ends(adapted_model(path) if adapted else path))
+    with suppress(UserError):  # adapters whose model is not there can still be read as a tokenizer
+        setattr(found, chat.ENDS, _ends(adapted_model(path) if adapted else path))
     return found
 
 

@@ -85,8 +85,6 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     draw = as_written(Draw.model_validate(sample.metadata["draw"]))
     messages = plain_messages(sample.messages)
     answer = sample.output.completion if sample.output.choices else ""
-    if answer and messages[-1]["role"] == "assistant":
-        answer = messages[-1]["content"]  # with the thoughts that a provider gives apart: they are read for what they know
     cut = sample.limit is not None or was_cut(sample.output)
     if sample.error is not None or not sample.output.choices:
         found = Grade("error", None, sample.error.message if sample.error else "no answer came back")

@@ -20,6 +20,7 @@ from inspect_ai.model import (
     GenerateConfig,
     ModelOutput,
 )
+from inspect_ai.model._generate_config import active_generate_config  # no public door
 from inspect_ai.scorer import SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
@@ -90,7 +91,8 @@ def with_seeds(inner: Solver, seed: int) -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         if state.model.api == "teachwhy":
             return await inner(state, generate)
-        own = int(store.digest([seed, state.sample_id, state.epoch])[:7], 16)
+        given = active_generate_config().seed  # `inspect eval --seed`
+        own = int(store.digest([seed if given is None else given, state.sample_id, state.epoch])[:7], 16)
 
         async def seeded(state: TaskState, *args: Any, **settings: Any) -> TaskState:
             return await generate(state, *args, **{"seed": own, **settings})
@@ -110,7 +112,7 @@ def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     found = []
     for message in messages:
         calls = [{"function": call.function, "arguments": call.arguments} for call in getattr(message, "tool_calls", None) or []]
-        thought = "".join(f"<think>{part.reasoning}</think>\n" for part in message.content if part.type == "reasoning") \
+        thought = "".join(f"<think>{part.summary or '' if part.redacted else part.reasoning}</think>\n" for part in message.content if part.type == "reasoning") \
             if not isinstance(message.content, str) else ""
         found.append({"role": message.role, "content": thought + message.text, **({"tool_calls": calls} if calls else {})})
     return found
@@ -163,7 +165,7 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
 
 def _task(name: str, n: int, seed: int, split: str, length: Length | None, mode: Mode | None, control: str, axes: dict[str, Any]) -> Task:
     chosen = family(name)
-    length = length or ("full" if "full" in chosen.materials else "short")
+    length = length or ("full" if "full" in chosen.materials and mode != "mail" else "short")
     given = {key: value for key, value in axes.items() if value is not None}
     told = condition(control, **given) if given or control != "standard" else None
     shown = setting(told, length, mode)
