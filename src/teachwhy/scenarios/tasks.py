@@ -112,8 +112,8 @@ def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     found = []
     for message in messages:
         calls = [{"function": call.function, "arguments": call.arguments} for call in getattr(message, "tool_calls", None) or []]
-        thought = "".join(f"<think>{part.summary or '' if part.redacted else part.reasoning}</think>\n" for part in message.content if part.type == "reasoning") \
-            if not isinstance(message.content, str) else ""
+        thought = "".join(f"<think>{part.summary or '' if part.redacted else part.reasoning}</think>\n" for part in message.content
+                          if part.type == "reasoning") if not isinstance(message.content, str) else ""
         found.append({"role": message.role, "content": thought + message.text, **({"tool_calls": calls} if calls else {})})
     return found
 
