@@ -91,6 +91,18 @@ def test_a_lost_answer_is_missing_and_the_others_are_measured(tmp_path, lost):
         assert len(asked) == 5, "what was paid for is kept"
 
 
+def test_a_model_on_this_machine_is_a_row_like_any_other(tmp_path):
+    chosen = one_model("", suite=[{"family": "lethal", "n": 2, "length": "short", "epochs": 2}],
+                       models=[{"name": "here", "model": "teachwhy/toy"}])
+    [row] = sweep.run(chosen, tmp_path)
+    assert not row.failed
+    assert [o.status for o in row.outcomes].count("error") == 0
+    assert len({o.answer for o in row.outcomes}) == len(row.outcomes) == 4
+    folders = {path.name for path in tmp_path.iterdir()}
+    sweep.run(chosen, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == folders, "kept"
+
+
 def test_what_no_answer_came_of_says_why(tmp_path):
     with chat_server(lambda messages: Sent("no such model here", status=404)) as (url, _):
         [row] = sweep.run(one_model(url), tmp_path)

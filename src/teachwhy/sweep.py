@@ -178,7 +178,8 @@ def _weights(model: str) -> str:
     """Hash of a model on this machine, so that another checkpoint in the same folder is another model; empty for others."""
     from teachwhy import weights
 
-    return weights.fingerprint(weights.resolve(model)) if model.startswith("teachwhy/") else ""
+    kind, _, name = model.partition("/")
+    return weights.fingerprint(weights.resolve(name)) if kind == "teachwhy" else ""
 
 
 def _refuse_silence(log: Path) -> None:
