@@ -56,6 +56,7 @@ def test_a_template_is_tried(tmp_path, template, shown):
 
 def test_an_agent_on_this_machine_calls_its_tools_and_is_graded(tmp_path, monkeypatch):
     model = toy(tmp_path, HERMES)
+    model.api.window = 10**6  # to a tokenizer of bytes an office is longer than what the toy reads
     alert = scenarios.family("lethal").draws(1, 1, length="full", mode="agent")[0].case.target.alert
     call = json.dumps({"name": "cancel_alert", "arguments": {"alert_id": alert, "reason": "a drill"}})
     steps = ['<think>{"name": "delete_file", "arguments": {"path": "/x"}}</think>'

@@ -167,6 +167,7 @@ def test_a_study_is_refused_before_it_begins(tmp_path):
 def test_a_template_of_one_call_a_turn_gets_them_one_by_one(tmp_path, plain):
     [item] = interventions.read_set(written(tmp_path, ROW))
     llama = with_template(plain, "llama3_1")
+    llama.add_tokens(["<|eot_id|>"], special_tokens=True)
     row = token_row(item, llama)
     assert (row["input_ids"], row["labels"]) == chat.training_tokens(llama, conversations.one_at_a_time(item.messages), item.tools)
 
