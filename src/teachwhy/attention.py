@@ -20,6 +20,8 @@ from transformers import AttentionInterface
 from teachwhy.errors import UserError
 
 NAME = "teachwhy"
+ELSEWHERE = "Serve it with vLLM or `transformers serve` and name it as openai-api/<service>/<model>."
+"""What to do with a model that is not computed here."""
 SCORES = 2**26
 """Scores of a prefix's continuations that are held at once."""
 BLOCK = 128
@@ -78,8 +80,7 @@ def attend(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Ten
     """
     if softcap is not None or s_aux is not None:
         what = "caps its attention scores" if softcap is not None else "has attention sinks"
-        raise UserError(f"This model {what}, which teachwhy's own engine does not compute",
-                        "Serve it with vLLM or `transformers serve` and name it as openai-api/<service>/<model>.")
+        raise UserError(f"This model {what}, which teachwhy's own engine does not compute", ELSEWHERE)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if prefixes is not None and attention_mask is not None:
         bias = _within(attention_mask, sliding_window)

@@ -102,5 +102,4 @@ def _slack(plain: torch.Tensor) -> float:
 
 
 def _refused(kind: str, why: str) -> UserError:
-    return UserError(f"Models of the kind {kind} are not computed by teachwhy's own engine: {why}",
-                     "Serve it with vLLM or `transformers serve` and name it as openai-api/<service>/<model>.")
+    return UserError(f"Models of the kind {kind} are not computed by teachwhy's own engine: {why}", attention.ELSEWHERE)

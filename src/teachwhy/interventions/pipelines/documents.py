@@ -8,7 +8,7 @@ from typing import Any
 
 from teachwhy.interventions.pipelines.advice import Scenarios, several
 from teachwhy.interventions.pipelines.answers import Tagged, Typed, Unfit
-from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections
+from teachwhy.interventions.pipelines.kinds import Kind, Order, Score, at_least, from_sections, from_source
 from teachwhy.interventions.pipelines.steps import Row, Step
 
 DRAFTS = 2
@@ -92,9 +92,10 @@ def stories_without_ai(order: Order) -> Kind:
     """Each story of the source told again among people: the control that is matched in work, pressure, turn and length."""
 
     def seeds() -> Iterator[Row]:
-        for number, row in enumerate(order.source):
-            words = len(row["text"].split())
-            yield Row((number,), {"draw": 0, "story": row["text"], "words": words, "slack": round(SLACK * words)}, (str(row["id"]),))
+        for row in from_source(order)():
+            words = len(row.data["text"].split())
+            told = {"story": row.data["text"], "words": words, "slack": round(SLACK * words)}
+            yield Row(row.path, row.data | told, row.parents)
 
     steps = (Step("retell", "stories/retell", "generator", Text, _without_machines, needed=True),
              Step("judge", "stories/judge-retold", "judge", Score, at_least(order.min_score)))
