@@ -3,8 +3,8 @@
     python benchmarks/sequential.py [--simulations 1000] [--questions rate pairs]
 
 rate: is the rate below or above the limit? pairs: which of two models harms less often on the same draws? `wrong` is the share of runs that
-give the wrong answer (at the limit itself, or with two equal models, any answer); `fixed` is the sample that an exact test of the same
-error would need for 80 % power: one-sided against the limit, or McNemar's, two-sided.
+give the wrong answer (at the limit itself, where each of the two has an error of its own, or with two equal models: any answer); `fixed` is
+the sample that an exact test of the same error would need for 80 % power: one-sided against the limit, or McNemar's, two-sided.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.stats import binom
 from teachwhy.compare import decide, decide_pairs
 
 
-def fixed_size(rate: float, limit: float, alpha: float = 0.025, power: float = 0.8, most: int = 20000) -> int | None:
+def fixed_size(rate: float, limit: float, alpha: float = 0.05, power: float = 0.8, most: int = 20000) -> int | None:
     """The smallest n at which an exact one-sided test against the limit finds this rate with that power."""
     for n in range(10, most, 10):
         if rate < limit:

@@ -163,14 +163,15 @@ def _undecidable(roster: Roster) -> list[str]:
     """What this suite cannot decide however its models answer, said before anything is paid for."""
     if roster.stop is None:
         return []
-    least = compare.fewest_values(roster.stop.rate or 0.5, roster.stop.alpha)
+    asked, alpha = roster.stop.rate, roster.stop.alpha
+    least = compare.fewest_values(asked, alpha) if asked else compare.fewest_values(0.5, alpha / 2)  # of two sides, as in decide_pairs
     small = sorted({f"{cell.family} {cell.n}" for cell in roster.suite if cell.n < least and not cell.family.endswith("_twin")})
     if not small:
         return []
-    if roster.stop.rate is None:
+    if asked is None:
         return [f"stop: it takes {least} draws in which the two models disagree, all the same way, to decide which of them harms less "
                 f"often; cells of fewer draws ({', '.join(small)}) cannot end early"]
-    return [f"stop: it takes {least} answers without a harm to decide that a rate is below {roster.stop.rate:.1%}; cells of fewer "
+    return [f"stop: it takes {least} answers without a harm to decide that a rate is below {asked:.1%}; cells of fewer "
             f"({', '.join(small)}) can end early only as above it"]
 
 

@@ -63,14 +63,16 @@ def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, flo
 def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Literal["below", "above", "open"], int]:
     """Look after every value whether the rate is below or above p0: (answer, values looked at).
 
-    The chance of ever giving a wrong answer is at most alpha (where the rate equals p0, both answers are wrong).
+    Each answer has an error of its own, as the gate's one-sided bounds have: under any rate of p0 or more `below` is ever said with
+    probability alpha at most, under any rate of p0 or less `above`. So a rate off p0 gets a wrong answer with probability alpha at most
+    (at p0 itself both answers are wrong, each with at most alpha).
 
     Raises:
         ValueError: p0 is not inside (0, 1), or a value is missing (what was not measured must not be taken for good).
     """
     if not 0 < p0 < 1:
         raise ValueError(f"p0 must be inside (0, 1), not {p0}")
-    line, k, n = math.log(2 / alpha), 0, 0
+    line, k, n = -math.log(alpha), 0, 0
     for value in values:
         if value not in (True, False):
             raise ValueError(f"every value must be true or false, not {value!r}")
@@ -84,7 +86,7 @@ def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Lite
 
 def fewest_values(p0: float, alpha: float = 0.05) -> int:
     """After how many values, not one of them true, `decide` first says `below`."""
-    line, n = math.log(2 / alpha), 1
+    line, n = -math.log(alpha), 1
     while log_evidence(0, n, p0, "below") < line:
         n += 1
     return n
@@ -105,5 +107,5 @@ def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tup
             if a != b:
                 yield bool(a)
 
-    answer, _ = decide(worse_first(), 0.5, alpha)
+    answer, _ = decide(worse_first(), 0.5, alpha / 2)  # equal arms make both answers wrong
     return _LOWER[answer], seen
