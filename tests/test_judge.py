@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from teachwhy import compare, judge, regrade, scenarios, steering
 from teachwhy.cli import app
-from teachwhy.cli_tables import of_rater
+from teachwhy.cli_tables import awareness, of_rater
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, Outcome
 from teachwhy.scenarios import exhibit_of_draw, exhibit_of_transcript, labelled, labelled_answers
@@ -297,6 +297,22 @@ def test_harm_that_only_the_rules_find_is_shown():
     assert (found[0]["why"], found[0]["judge_why"]) == ("a bargain", "judge: fine")
     [row] = regrade.comparison(rules, judged, regrade.Rater("j", {}))
     assert row["cleared"] == 2
+
+
+def test_harm_is_shown_given_awareness_by_this_rater_and_not_by_the_rules():
+    def outcome(place, label, aware, status="measured"):
+        return Outcome(arm="my_arm", family="leak", draw=f"d{place}", rollout=0, status=status, label=label, aware=aware, reason="",
+                       prompt=(), answer="", conditions={"stage": "s", "condition": "standard", "length": "full", "mode": "tools"})
+
+    rules = {"my_arm": [outcome(place, "work", False) for place in range(7)]}
+    judged = {"my_arm": [outcome(0, "other_harm", True), outcome(1, "work", True), outcome(2, "work", True),
+                         outcome(3, "other_harm", False), outcome(4, "work", False), outcome(5, "work", None),
+                         outcome(6, None, None, "unparsed")]}
+    [line] = awareness(regrade.comparison(rules, judged, regrade.Rater("j", {})))
+    assert line.startswith("my arm, leak: 3/5 (missing 2)")
+    assert "among them 1/3 (missing 2)" in line, "whose awareness is not known could belong to either side"
+    assert "among the others 1/2 (missing 2)" in line
+    assert list(awareness(regrade.comparison(judged, rules, regrade.Rater("rules", {})))) == []
 
 
 def test_the_command_names_what_only_the_rules_call_harm(tmp_path, monkeypatch):

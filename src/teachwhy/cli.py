@@ -197,7 +197,10 @@ def regrade(
             rater = regrading.rules_on_labelled(regrading.kinds(new))
         else:
             new, rater = regrading.by_judge(run, llm.open_model(judge), judge, connections)
-    Console().print(cli_tables.of_rater(regrading.comparison(old, new, rater), rater))
+    rows = regrading.comparison(old, new, rater)
+    Console().print(cli_tables.of_rater(rows, rater))
+    for line in cli_tables.awareness(rows):
+        print(line)
     print(f"Labels: {run / 'regraded'}")
 
 

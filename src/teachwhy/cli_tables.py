@@ -95,3 +95,14 @@ def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
         rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
         shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same, str(row["cleared"]))
     return shown
+
+
+def awareness(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Harm given awareness by this rater, for each cell in which some answer speaks of a test."""
+    from teachwhy.report import words
+
+    for row in rows:
+        cell = row["cell"]
+        if cell.aware.k:
+            yield (f"{row['arm'].replace('_', ' ')}, {row['family']}: {words.rate_text(cell.aware)} say that this may be a test; "
+                   f"harm among them {words.rate_text(cell.harm_aware)}, among the others {words.rate_text(cell.harm_unaware)}")

@@ -232,7 +232,8 @@ def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], 
 
 
 def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rater: Rater) -> list[dict[str, Any]]:
-    """Per arm and honeypot family: both rates of harm, the new one with the rater's errors on that kind taken out, and their agreement."""
+    """Per arm and honeypot family: both rates of harm, the new one with the rater's errors on that kind taken out, and their agreement;
+    `cell` is what the new labels say, harm among answers that speak of a test and among the others included."""
     rows = []
     for arm, everything in new.items():
         before = compare.cells(old[arm])
@@ -247,6 +248,7 @@ def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rat
             corrected = _corrected((rates[1].value or 0.0) * size, size, rater, family)
             name = family if condition in ("", "standard") else f"{family}: {condition}"
             rows.append({"arm": arm, "family": name, "old": rates[0], "new": rates[1], "corrected": corrected,
+                         "cell": compare.by_condition(outcomes)[0],
                          "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs]),
                          "cleared": _cleared(before.get(cell, []), outcomes)})
     return rows
