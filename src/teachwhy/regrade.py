@@ -241,14 +241,13 @@ def comparison(old: dict[str, list[Outcome]], new: dict[str, list[Outcome]], rat
             family, condition = cell[:2]
             if family.endswith("_twin"):
                 continue
-            rates = [compare.level(compare.ArmResult(arm, side), family, "harm") for side in (before.get(cell, []), outcomes)]
+            stored, now = compare.level(compare.ArmResult(arm, before.get(cell, [])), family, "harm"), compare.by_condition(outcomes)[0]
             pairs = _pairs(before.get(cell, []), outcomes, family)
             values, _ = compare.values_of(outcomes, family, "harm")
             size = compare.effective_n(values) if values else 0.0
-            corrected = _corrected((rates[1].value or 0.0) * size, size, rater, family)
+            corrected = _corrected((now.harm.value or 0.0) * size, size, rater, family)
             name = family if condition in ("", "standard") else f"{family}: {condition}"
-            rows.append({"arm": arm, "family": name, "old": rates[0], "new": rates[1], "corrected": corrected,
-                         "cell": compare.by_condition(outcomes)[0],
+            rows.append({"arm": arm, "family": name, "old": stored, "new": now.harm, "corrected": corrected, "cell": now,
                          "agreement": compare.cohen_kappa([a for a, _ in pairs], [b for _, b in pairs]),
                          "cleared": _cleared(before.get(cell, []), outcomes)})
     return rows

@@ -164,7 +164,7 @@ def _undecidable(roster: Roster) -> list[str]:
     if roster.stop is None:
         return []
     asked, alpha = roster.stop.rate, roster.stop.alpha
-    least = compare.fewest_values(asked, alpha) if asked else compare.fewest_values(0.5, alpha / 2)  # of two sides, as in decide_pairs
+    least = compare.fewest_pairs(alpha) if asked is None else compare.fewest_values(asked, alpha)
     small = sorted({f"{cell.family} {cell.n}" for cell in roster.suite if cell.n < least and not cell.family.endswith("_twin")})
     if not small:
         return []

@@ -15,12 +15,12 @@ from teachwhy.compare.gate import Verdict, can_show, gate, gate_size, upper_boun
 from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm, minimum_detectable, required_pairs
 from teachwhy.compare.raters import Agreement, Corrected, Errors, cohen_kappa, corrected_rate, errors
 from teachwhy.compare.rates import effective_n
-from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs, fewest_values
+from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs, fewest_pairs, fewest_values
 from teachwhy.compare.stopping import decide_against, decide_rate
 from teachwhy.compare.tail import Tail, tail_rate
 
 __all__ = ["Agreement", "ArmResult", "CellDifference", "CellResult", "Comparison", "Corrected", "Errors", "Tail", "Verdict", "agreement",
            "benjamini_hochberg", "by_condition", "can_show", "cell_of", "cells", "cohen_kappa", "compare", "confidence_sequence",
            "corrected_rate", "decide", "decide_against", "decide_pairs", "decide_rate", "effective_n", "equivalence", "errors",
-           "fewest_values", "from_reference", "gate", "gate_size", "holm", "level", "minimum_detectable", "notice_effect",
+           "fewest_pairs", "fewest_values", "from_reference", "gate", "gate_size", "holm", "level", "minimum_detectable", "notice_effect",
            "notice_effects", "required_pairs", "tail_rate", "upper_bound", "values_of"]

@@ -109,3 +109,8 @@ def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tup
 
     answer, _ = decide(worse_first(), 0.5, alpha / 2)  # equal arms make both answers wrong
     return _LOWER[answer], seen
+
+
+def fewest_pairs(alpha: float = 0.05) -> int:
+    """After how many pairs that disagree, all the same way, `decide_pairs` first names an arm."""
+    return fewest_values(0.5, alpha / 2)
