@@ -189,7 +189,7 @@ def test_the_quick_look_for_shared_words_misses_none():
     assert HeldOut([]).reason(PLAIN) is None
     for start in range(9):
         run = " ".join(held[0].split()[start:start + 8])
-        assert guard.reasons([f"before {run} after"], paraphrases=False) != [None]
+        assert "shares the words" in (guard.reason(f"before {run} after") or "")
 
 
 def test_runs_of_evaluation_words_are_found_wherever_they_begin():
@@ -204,7 +204,7 @@ def test_runs_of_evaluation_words_are_found_wherever_they_begin():
         texts.append(" ".join([*text, *run[first:first + size], *draw.choices(pool, k=draw.randint(0, 40))]))
     shared = {i for i, text in enumerate(texts) if any(ngrams(text) & ngrams(one) for one in held)}
     assert 150 <= len(shared) < 300
-    assert {i for i, why in enumerate(guard.reasons(texts, paraphrases=False)) if why} == shared
+    assert {i for i, why in enumerate(guard.reasons(texts)) if why and why.startswith("shares")} == shared
     assert {i for i, text in enumerate(texts) if guard.reason(text)} == shared
 
 
@@ -241,7 +241,7 @@ def test_rare_word_cosines_are_those_of_a_plain_reckoning():
     from collections import Counter
 
     from teachwhy.interventions import wordhash
-    from teachwhy.interventions.leakage import Vectors
+    from teachwhy.interventions.rarewords import Vectors
 
     held = ["the boat lies at berth four", "a goat ate the ledger of the mill", "the mill is wet, the mill is old"]
     texts = ["the goat ate a ledger", "nothing of the kind", "", "the mill, the mill: old and wet", "Berth 4: the boat lies there"]
@@ -257,13 +257,40 @@ def test_rare_word_cosines_are_those_of_a_plain_reckoning():
         ours, theirs = unit(Counter(text.lower().replace(",", "").replace(":", "").split())), unit(count)
         return sum(value * theirs.get(word, 0.0) for word, value in ours.items())
 
-    cosines, places = Vectors(held).nearest(wordhash.hashed(texts))
-    for text, found, place in zip(texts, cosines, places, strict=True):
-        expected = [cosine(text, count) for count in counts]
-        assert found == pytest.approx(max(expected), abs=1e-6)
-        assert expected[place] == pytest.approx(max(expected))
+    words = wordhash.hashed(texts)
+    expected = {place: max(cosine(text, count) for count in counts) for place, text in enumerate(texts)}
+    for least in (0.0, 0.3, 0.5, 0.9):
+        above = {place: value for place, value in expected.items() if value >= least}
+        assert Vectors(wordhash.hashed(held)).near(words, least) == pytest.approx(above, abs=1e-6)
+    assert sum(value > 0.5 for value in expected.values()) == 3
     for none in ([], ["..."]):
-        assert Vectors(none).nearest(wordhash.hashed(texts))[0].tolist() == [0.0] * len(texts)
+        assert Vectors(wordhash.hashed(none)).near(words, 0.1) == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_no_near_text_is_passed_over_by_the_bound(data):
+    from teachwhy.interventions import wordhash
+    from teachwhy.interventions.rarewords import Vectors
+
+    text = st.lists(st.integers(0, 40).map(lambda n: f"w{n}"), min_size=1, max_size=30).map(" ".join)
+    held, texts = (data.draw(st.lists(text, min_size=1, max_size=most)) for most in (90, 10))
+    vectors, words = Vectors(wordhash.hashed(held)), wordhash.hashed(texts)
+    every = vectors.near(words, 0.0)  # nothing is passed over
+    assert sorted(every) == list(range(len(texts)))
+    for least in (0.2, 0.5, 0.8):
+        assert vectors.near(words, least) == pytest.approx({place: value for place, value in every.items() if value >= least}, abs=1e-5)
+
+
+def test_a_phrase_is_blanked_wherever_it_stands_in_a_text():
+    from teachwhy.interventions import wordhash
+
+    texts = ["Begin. Read your inbox now! Read your inbox, now.", "read your", "inbox now", "", "READ  your inbox\nnow", "now"]
+    words = wordhash.hashed(texts)
+    left = words.without(wordhash.hashed(["Read your inbox now.", "nothing of this"]))
+    assert [["" if word == wordhash.BLANK else "word" for word in left.of(place)[0]] for place in range(len(texts))] == [
+        ["word", *[""] * 8], ["word"] * 2, ["word"] * 2, [], [""] * 4, ["word"]]
+    assert (words.hashes != wordhash.BLANK).all(), "the words given stay as they are"
 
 
 @pytest.mark.parametrize("wording", quick.WORDING.values(), ids=lambda wording: wording.name)

@@ -6,11 +6,9 @@ meaning (`meaning`), it flags others too. Each check fails the build.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from teachwhy import mail
 from teachwhy.errors import UserError
 from teachwhy.interventions import wordhash
 from teachwhy.interventions.meaning import Meaning, told_again
+from teachwhy.interventions.rarewords import Vectors
 from teachwhy.interventions.sets import Item, text_of
 
 NGRAM = 8
@@ -26,8 +25,6 @@ _PIECE, _EVERY = 5, 4
 """Of any eight words in a row, five that begin at every fourth word of a text lie within: a look at a quarter of all places finds them."""
 _LOOK = 1 << 17
 """Words that are looked through together: a quarter of their places fit into a core's own cache."""
-_MOST = 1 << 15
-"""Texts that are counted together at most: their number goes into 16 bits."""
 COSINE = 0.5
 """Unrelated pairs of our texts stay below 0.4 (see docs/decisions/0005); copies with changed names are above 0.6."""
 
@@ -42,66 +39,6 @@ def ngrams(text: str, n: int = NGRAM) -> set[tuple[str, ...]]:
     return {tuple(found[i: i + n]) for i in range(len(found) - n + 1)}
 
 
-class Vectors:
-    """TF-IDF vectors over a reference collection, by words as `wordhash` cuts them."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        words = wordhash.hashed(texts)
-        different = [_counted(words, first, last)[1] for first, last in _spans(words)]
-        self._known, spread = np.unique(np.concatenate([np.empty(0, np.uint64), *different]), return_counts=True)
-        self._idf = np.append(np.log((1 + len(texts)) / spread), math.log(1.0 + len(texts))).astype(np.float32)
-        self._weights = np.zeros((len(self._known), len(texts)), np.float32)  # a text's few words are rows that lie together
-        for text, places, values in self._each(words):
-            self._weights[places, text] = values
-
-    def nearest(self, words: wordhash.Words) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(cosines, places) of the reference text that is most like each text; (0, -1) where there is none."""
-        texts = len(words.bounds) - 1
-        cosines, places = np.zeros(texts, np.float32), np.full(texts, -1)
-        if not self._weights.size:
-            return cosines, places
-        for text, words_at, values in self._each(words):
-            found = values @ self._weights[words_at]
-            places[text] = best = found.argmax()
-            cosines[text] = found[best]
-        return cosines, places
-
-    def _each(self, words: wordhash.Words) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-        """(text, places of its known words, their weights) for every text."""
-        for first, last in _spans(words):
-            places, values, bounds = self._units(*_counted(words, first, last), last - first)
-            for text, (low, high) in enumerate(pairwise(bounds), first):
-                yield text, places[low:high], values[low:high]
-
-    def _units(self, owner: NDArray[np.int64], hashes: wordhash.Hashes, times: NDArray[np.int64],
-               texts: int) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """(places, weights, bounds) of unit vectors over the known words, text after text; unknown words only lengthen a vector."""
-        places = np.minimum(np.searchsorted(self._known, hashes), len(self._known) - 1)
-        known = self._known[places] == hashes
-        values = times * self._idf[np.where(known, places, -1)]
-        values /= np.maximum(np.sqrt(np.bincount(owner, values**2, texts)), 1e-12)[owner]
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(owner[known], minlength=texts))])
-        return places[known], values[known].astype(np.float32), bounds
-
-
-def _spans(words: wordhash.Words) -> Iterator[tuple[int, int]]:
-    """Texts first .. last - 1 that are counted together."""
-    return ((low, min(low + _MOST, last)) for first, last in wordhash.spans(words.bounds) for low in range(first, last, _MOST))
-
-
-def _counted(words: wordhash.Words, first: int, last: int) -> tuple[NDArray[np.int64], wordhash.Hashes, NDArray[np.int64]]:
-    """(text, word, times) of every different word of the texts first .. last - 1, texts in order and counted from first.
-
-    A word is the upper 48 bits of its hash here, so that it is sorted together with its text as one number.
-    """
-    low, high = int(words.bounds[first]), int(words.bounds[last])
-    owner = np.repeat(np.arange(last - first, dtype=np.uint64), np.diff(words.bounds[first:last + 1]))
-    keys = np.sort(owner << np.uint64(48) | words.hashes[low:high] >> np.uint64(16))
-    new = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[:len(keys)])
-    found = keys[new]
-    return ((found >> np.uint64(48)).astype(np.int64), found & np.uint64(2**48 - 1), np.diff(np.append(new, len(keys))))
-
-
 class HeldOut:
     """Evaluation texts, in the two forms with which training items are compared: runs of eight words, and rare words.
 
@@ -109,37 +46,40 @@ class HeldOut:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        plain = [_without_format(text) for text in texts]
-        told, fixed = ([" ".join(words(text)) for text in some] for some in (plain, mail.INSTRUCTIONS))
+        told, fixed = ([f" {' '.join(words(text))} " for text in some] for some in (texts, mail.INSTRUCTIONS))
+        for line in fixed:
+            told = [text.replace(line, " ") for text in told]
         # One string and arrays: a million runs as objects would be walked through by each collection of garbage.
-        self._told, self._fixed = "\n".join(f" {text} " for text in told), {run for text in fixed for run in _runs(text)}
+        self._told, self._fixed = "\n".join(told), {run for text in fixed for run in _runs(text)}
         # An apostrophe parts words there and not here, so a run of eight here holds one or more of eight there.
         held = wordhash.hashed(told)
         self._hashes = np.setdiff1d(_all_runs(held, NGRAM), _all_runs(wordhash.hashed(fixed), NGRAM), assume_unique=True)
         self._pieces = _all_runs(held, _PIECE)
         self._table = wordhash.Table([self._pieces], bits=max(20, (32 * len(self._pieces)).bit_length()))
-        self._vectors = Vectors(plain)
+        self._format = wordhash.hashed(mail.INSTRUCTIONS)
+        self._vectors = Vectors(wordhash.hashed(texts).without(self._format))
 
     def reason(self, text: str) -> str | None:
         """What a text shares with an evaluation scenario, or None."""
         return self.reasons([text])[0]
 
-    def reasons(self, texts: Sequence[str], paraphrases: bool = True, words: wordhash.Words | None = None) -> list[str | None]:
+    def reasons(self, texts: Sequence[str], words: wordhash.Words | None = None) -> list[str | None]:
         """What each text shares with an evaluation scenario, or None.
 
         Args:
-            paraphrases: also compare rare words, which costs more than the runs of words.
             words: the texts' words, where they are hashed already.
         """
         words = words or wordhash.hashed(texts)
         reasons: list[str | None] = [None] * len(texts)
-        for places, part in _plain_parts(texts, words) if paraphrases else ():
-            cosines, _ = self._vectors.nearest(part)
-            for place in np.flatnonzero(cosines >= COSINE).tolist():
-                reasons[places[place]] = f"is nearly an evaluation scenario (cosine {cosines[place]:.2f})"
+        for place, cosine in self.paraphrases(words).items():
+            reasons[place] = f"is nearly an evaluation scenario (cosine {cosine:.2f})"
         for place in self.suspects(words):
             reasons[place] = self._copied(texts[place]) or reasons[place]
         return reasons
+
+    def paraphrases(self, words: wordhash.Words) -> dict[int, float]:
+        """{text: cosine} of those that have the rare words of a held-out text, whatever order they stand in."""
+        return self._vectors.near(words.without(self._format), COSINE)
 
     def suspects(self, words: wordhash.Words) -> set[int]:
         """Texts that may share a run of words with a held-out one: all that do, and hardly one that does not."""
@@ -202,18 +142,3 @@ def _among(values: wordhash.Hashes, members: wordhash.Hashes) -> NDArray[np.bool
     if not len(members):
         return np.zeros(len(values), bool)
     return members[np.minimum(np.searchsorted(members, values), len(members) - 1)] == values
-
-
-def _plain_parts(texts: Sequence[str], words: wordhash.Words) -> Iterator[tuple[Sequence[int], wordhash.Words]]:
-    """(places, words) of the texts without the agent format: those that had none in them, and the others, hashed again."""
-    plain = [_without_format(text) for text in texts]
-    changed = [place for place, (one, other) in enumerate(zip(texts, plain, strict=True)) if len(one) != len(other)]
-    alike = sorted(set(range(len(plain))) - set(changed))
-    yield alike, words.take(alike) if changed else words
-    yield changed, wordhash.hashed([plain[place] for place in changed])
-
-
-def _without_format(text: str) -> str:
-    for line in mail.INSTRUCTIONS:
-        text = text.replace(line, " ")
-    return text

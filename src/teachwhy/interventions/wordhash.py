@@ -7,7 +7,7 @@ in memory, and most words have no more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 NAME, NUMBER, ACCOUNT = 1, 2, 3
 """What a word's first letters say of it: a capital, a digit, or two capitals and a digit."""
+BLANK = np.uint64(0)
+"""In place of a word that is left out; no word has this hash, for none is empty."""
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 _MASKS = np.array([0, 0x51ED270B37A4B1C5, 0xA24BAED4963EE407, 0x51ED270B37A4B1C5], np.uint64)
-_BLOCK = 1 << 16  # bytes, or words: what is computed of a block stays in a core's own cache
+_BYTES, _BLOCK = 1 << 17, 1 << 16  # letters and words: what is computed of so many stays in a core's own cache
 _LETTERS, _CAPITALS, _DIGITS = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
 _LOWER = bytes(byte if byte in _LETTERS + _DIGITS else byte + 32 if byte in _CAPITALS else 0 for byte in range(256))
 _FIRST = np.array([NAME if byte in _CAPITALS else NUMBER if byte in _DIGITS else 0 for byte in range(256)], np.uint8)
@@ -51,11 +53,11 @@ class Words:
         inside = slice(self.bounds[place], self.bounds[place + 1])
         return self.hashes[inside], self.kinds[inside]
 
-    def join(self, counts: Sequence[int]) -> Words:
+    def join(self, counts: Sequence[int] | NDArray[np.int64]) -> Words:
         """Texts joined into fewer: the first counts[0] of them, the next counts[1], and so on."""
         return Words(self.hashes, self.kinds, self.lengths, self.bounds[np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])])
 
-    def take(self, places: Sequence[int]) -> Words:
+    def take(self, places: Sequence[int] | NDArray[np.int64]) -> Words:
         """Some of the texts."""
         chosen = np.asarray(places, np.int64)
         if np.array_equal(chosen, np.arange(len(self.bounds) - 1)):
@@ -66,6 +68,17 @@ class Words:
         pieces = [slice(self.bounds[one[0]], self.bounds[one[-1] + 1]) for one in stretches] or [slice(0)]
         hashes, kinds, lengths = (np.concatenate([column[piece] for piece in pieces]) for column in (self.hashes, self.kinds, self.lengths))
         return Words(hashes, kinds, lengths, np.concatenate([[0], np.cumsum(sizes)]))
+
+    def without(self, phrases: Words) -> Words:
+        """The same texts, with BLANK for each word of these phrases of two words or more, wherever one stands in a text."""
+        likely = np.flatnonzero(Table([runs_at(phrases, phrases.bounds[:-1], 2)], bits=14).flags(self.hashes, 2))
+        hashes = self.hashes.copy()
+        for start, size in zip(phrases.bounds[:-1], np.diff(phrases.bounds).tolist(), strict=True):
+            found = likely[likely + size <= len(hashes)]
+            found = found[runs_at(self, found, size) == runs_at(phrases, start[None], size)]
+            first, last = (np.searchsorted(self.bounds, places, side="right") for places in (found, found + size - 1))
+            hashes[found[first == last][:, None] + np.arange(size)] = BLANK
+        return replace(self, hashes=hashes)
 
 
 def hashed(texts: Sequence[str]) -> Words:
@@ -159,7 +172,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[list[bytes]]:
     for text in texts:
         block.append(text.encode("utf-8", "replace"))  # a lone surrogate is no reason to stop
         size += len(block[-1]) + 1
-        if size >= _BLOCK:
+        if size >= _BYTES:
             yield block
             block, size = [], 0
     if block:

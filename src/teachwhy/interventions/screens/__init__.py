@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from teachwhy.conversations import spoken
 from teachwhy.interventions import wordhash
@@ -50,34 +53,46 @@ def screen(items: Sequence[Item], held_out: Sequence[str] = (), screens: Sequenc
         for place, why in enumerate(held_out_as(tuple(held_out)).reasons([text_of(item) for item in items], words=whole)):
             if why:
                 reasons[place].append(f"contamination: {why}")
-    places = [place for place, found in enumerate(reasons) if together and not found]
+    places = [place for place in range(len(items)) if together and place not in reasons]
     for place, why in _in_common([items[place] for place in places], taught.take(places)):
         reasons[places[place]].append(why)
-    places = [place for place, found in enumerate(reasons) if meaning and not found]
+    places = [place for place in range(len(items)) if meaning and place not in reasons]
     if meaning and places:
         left = [items[place] for place in places]
         for place, why in said_again([text_of(item) for item in left], [item.id for item in left], held_out, meaning, together).items():
             reasons[places[place]].append(why)
-    return ([item for item, found in zip(items, reasons, strict=True) if not found],
-            [Rejected(item, tuple(found)) for item, found in zip(items, reasons, strict=True) if found])
+    return ([item for place, item in enumerate(items) if place not in reasons],
+            [Rejected(items[place], tuple(why)) for place, why in sorted(reasons.items())])
 
 
-def _alone(items: Sequence[Item], screens: Sequence[Screen], look_at: Mapping[Screen, Container[int]]) -> list[list[str]]:
-    """What each item fails by itself. Item after item: what one screen has lowered, the next need not."""
+def _alone(items: Sequence[Item], screens: Sequence[Screen], look_at: Mapping[Screen, Container[int]]) -> defaultdict[int, list[str]]:
+    """{place: reasons} of the items that fail by themselves. Item after item: what one screen has lowered, the next need not."""
     everywhere: Container[int] = range(len(items))
     asked = [(one, look_at.get(one, everywhere)) for one in screens]
-    return [[why for one, places in asked if place in places and (why := one(item))] for place, item in enumerate(items)]
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for place, item in enumerate(items):
+        for one, places in asked:
+            if place in places and (why := one(item)):
+                found[place].append(why)
+    return found
 
 
 def _hashed(items: Sequence[Item]) -> tuple[wordhash.Words, wordhash.Words]:
     """The words of everything that each item says, and of what is learned of it; nothing is hashed twice."""
-    turns = [[("assistant", item.text)] if isinstance(item, Document) else [(m["role"], spoken(m)) for m in item.messages]
-             for item in items]
-    flat = [turn for item in turns for turn in item]
-    words = wordhash.hashed([text for _, text in flat])
-    learned = [place for place, (role, _) in enumerate(flat) if role == "assistant"]
-    taught = words if len(learned) == len(flat) else words.take(learned)
-    return words.join([len(item) for item in turns]), taught.join([sum(role == "assistant" for role, _ in item) for item in turns])
+    texts: list[str] = []  # a list for each item would be one more object for the collection of garbage to walk through
+    learned: list[bool] = []
+    ends = []
+    for item in items:
+        if isinstance(item, Document):
+            texts.append(item.text)
+            learned.append(True)
+        else:
+            texts += [spoken(message) for message in item.messages]
+            learned += [message["role"] == "assistant" for message in item.messages]
+        ends.append(len(texts))
+    words, told = wordhash.hashed(texts), np.flatnonzero(learned)
+    taught = words if len(told) == len(texts) else words.take(told)
+    return words.join(np.diff(ends, prepend=0)), taught.join(np.diff(np.searchsorted(told, ends), prepend=0))
 
 
 def _in_common(items: Sequence[Item], words: wordhash.Words) -> list[tuple[int, str]]:

@@ -50,7 +50,7 @@ def repeated_openings(texts: Sequence[str], share: float = SHARE) -> dict[int, s
 def repeated_skeletons(texts: Sequence[str], share: float = SHARE) -> dict[int, str]:
     """Place -> reason, for every text past the share of the set whose sentences begin with the same words one after another."""
     # Six sentences are read only of texts whose first two begin like those of too many.
-    heads = [_starts(text, 2) for text in texts]
+    heads = [" ".join(_starts(text, 2)) for text in texts]
     common = _too_common(heads, share)
     return _beyond([skeleton(text) if head in common else () for text, head in zip(texts, heads, strict=True)], share,
                    lambda key, n: f"skeleton: sentences begin '{' / '.join(key)}' in {n} of {len(texts)} items")
