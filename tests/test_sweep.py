@@ -87,8 +87,35 @@ def test_a_lost_answer_is_missing_and_the_others_are_measured(tmp_path, lost):
         [row] = sweep.run(one_model(url), tmp_path)
         assert not row.failed
         assert sorted(o.status for o in row.outcomes) == ["error"] + ["measured"] * 4
+        [why] = [o.reason for o in row.outcomes if o.status == "error"]
+        assert "Retry" not in why, why
+        [again] = sweep.run(one_model(url), tmp_path)
+        assert len(asked) == 6, "what was paid for is kept, and what was lost is asked for again"
+        assert [o.draw for o in again.outcomes] == [o.draw for o in row.outcomes]
+        assert [o.label for o in again.outcomes] == ["other_harm"] * 5
+        assert again.tokens == [500, 50], "tokens of both runs"
         sweep.run(one_model(url), tmp_path)
-        assert len(asked) == 5, "what was paid for is kept"
+        assert len(asked) == 6
+
+
+def test_of_several_answers_to_a_draw_only_the_lost_one_is_replaced_and_nothing_is_lost_by_trying(tmp_path):
+    suite = [{"family": "lethal", "n": 2, "length": "short", "epochs": 3}]
+    count = itertools.count()
+
+    def numbered(messages):
+        return Sent("broken", status=500) if (n := next(count)) in (4, 6, 7, 8) else f"{harmful(messages)} number {n}"
+
+    with chat_server(numbered) as (url, asked):
+        model = one_model(url, suite=suite, connections=1)
+        runs = [sweep.run(model, tmp_path)[0].outcomes for _ in range(3)]
+    assert [sum(o.status == "error" for o in one) for one in runs] == [1, 1, 0]
+    assert len(asked) == 6 + 3 + 3, "all answers to the draw are asked for, since inspect asks by draws"
+    first, second, third = ({(o.draw, o.rollout): o.answer for o in one} for one in runs)
+    lost = [key for key, answer in first.items() if not answer]
+    assert len(lost) == 1
+    assert second == first, "the server is still broken: what was there stays"
+    assert {key for key in third if third[key] != first[key]} == set(lost)
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith("tmp")]
 
 
 def test_a_model_on_this_machine_is_a_row_like_any_other(tmp_path):

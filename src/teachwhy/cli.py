@@ -166,8 +166,8 @@ def sweep(
     for row in rows:
         cost = "price not known" if row.cost is None else f"${row.cost:.2f}"
         end = f"; failed: {row.failed}" if row.failed else ""
-        if lost := [str(o.conditions["stage"]) for o in row.outcomes if o.status == "error"]:
-            end = f"; {len(lost)} answers lost, delete {', '.join(dict.fromkeys(lost))} to ask for these cells again{end}"
+        if lost := [o.reason for o in row.outcomes if o.status == "error"]:
+            end = f"; {len(lost)} answers lost ({lost[0]}): the same command asks for them again{end}"
         print(f"{row.entry.name}: {row.tokens[0]:,} tokens in, {row.tokens[1]:,} out, {cost}{end}")
     for line in cli_tables.decisions(chosen, rows):
         print(line)

@@ -106,6 +106,11 @@ class Store:
         for leftover in root.glob(".making-*"):
             _clear(leftover)
 
+    def finished(self, name: str, inputs: dict[str, Any]) -> Path | None:
+        """The folder of a stage, if somebody has finished it before."""
+        final = self.root / f"{name}-{digest(inputs)}"
+        return final if (final / "done.json").exists() else None
+
     def stage(self, name: str, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
         """Return the finished folder of a stage; call `make(folder)` only if nobody has finished it before.
 
@@ -114,10 +119,10 @@ class Store:
             inputs: every setting and every upstream key that the result depends on.
             make: fills an empty folder, or one that it had begun and marked with `GOES_ON`.
         """
+        if finished := self.finished(name, inputs):
+            return finished
         key = digest(inputs)
         final = self.root / f"{name}-{key}"
-        if (final / "done.json").exists():
-            return final
         shutil.rmtree(final, ignore_errors=True)
         making = self.root / f".making-{name}-{key}"
         started = time.time()

@@ -119,11 +119,18 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
                 done((part[1] - part[0]) * cell.epochs)
             _refuse_silence(folder / "log.eval")
 
+        name = f"{row.entry.slug}-{cell.family}"
+        earlier = stages.finished(name, inputs)
         try:
-            folder = stages.stage(f"{row.entry.slug}-{cell.family}", inputs, make)
+            folder = earlier or stages.stage(name, inputs, make)
         except Exception as error:  # whatever a provider raises ends this model's cells and nobody else's
-            row.failed = (str(error).strip() or type(error).__name__).splitlines()[0]
+            row.failed = _first_line(error)
             break
+        if earlier and scenarios.lost(folder / "log.eval"):
+            try:
+                make(folder)
+            except Exception as error:  # what an earlier run measured is still there
+                progress.say(f"{row.entry.name}: what {cell.family} lost could not be asked for again: {_first_line(error)}")
         told = {"model": row.entry.model, "stage": folder.name, **({"sequential": stop.alpha} if stop else {})}
         found += scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
         for place, n in enumerate(scenarios.usage(folder / "log.eval")):
@@ -131,6 +138,10 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
         if stop and _decision(stop, found, _reference(roster, before)).answer != "open":
             break
     row.outcomes += found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _may_stop(roster: Roster, model: str, family: str) -> bool:

@@ -6,14 +6,16 @@ Sampling and grading are two stages, so that a better grader never needs a model
 from __future__ import annotations
 
 import logging
+import re
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 from inspect_ai import Task
 from inspect_ai import eval as inspect_eval
-from inspect_ai.log import EvalLog, EvalSample, read_eval_log
-from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics, write_eval_log
+from inspect_ai.model import GenerateConfig, Model, ModelUsage, get_model
 
 from teachwhy import llm, store
 from teachwhy.errors import UserError
@@ -26,6 +28,9 @@ from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
 from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said, was_cut
 
+_RAISED = re.compile(r"^(?:\w+\.)*((?!RetryError)\w+(?:Error|Exception|Timeout): .+)$", re.MULTILINE)
+"""The line of a traceback that names an error."""
+
 
 def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Model:
     """A checkpoint on this machine as an inspect model; `wave` is the number of samples of the task it will run."""
@@ -35,7 +40,7 @@ def local_model(path: Path, wave: int, slots: int, lanes: int, title: str) -> Mo
 def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str, Any], out: Path, split: str = "eval",
                   epochs: int = 1, coupling: Coupling = "message", setting: Setting = PLAIN, connections: int = 0,
                   part: tuple[int, int] | None = None, samples_may_fail: bool = False) -> None:
-    """Run one family and leave `log.eval` in `out`.
+    """Run one family and leave `log.eval` in `out`; where that lies there already, only what it lacks is asked for again.
 
     Args:
         decoding: temperature, top_p, max_tokens.
@@ -49,7 +54,37 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
     """
     config = GenerateConfig(seed=seed, **decoding)
     at_once = connections or n * epochs
-    run_task(as_task(name, n, seed, split, epochs, config, coupling, setting, part), model, out, at_once, samples_may_fail)
+    task = as_task(name, n, seed, split, epochs, config, coupling, setting, part)
+    gone = lost(out / "log.eval")
+    if not gone:
+        return run_task(task, model, out, at_once, samples_may_fail)
+    draws = {draw for draw, _ in gone}
+    task.dataset = task.dataset.filter(lambda sample: sample.id in draws)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        run_task(task, model, Path(folder), at_once, samples_may_fail)
+        _put_in_place(out / "log.eval", Path(folder) / "log.eval", gone)
+
+
+def lost(log: Path) -> set[tuple[str, int]]:
+    """(draw, epoch) of the answers that a stored log lacks; none where there is no log."""
+    samples = (read_eval_log(str(log)).samples or []) if log.exists() else []
+    return {(str(sample.id), sample.epoch) for sample in samples if _is_lost(sample)}
+
+
+def _is_lost(sample: EvalSample) -> bool:
+    return sample.error is not None or not sample.output.choices
+
+
+def _put_in_place(log: Path, other: Path, gone: set[tuple[str, int]]) -> None:
+    """Write the answers of the other log over those that were lost. What the others of its epochs cost was paid too, and is counted."""
+    kept, again = read_eval_log(str(log)), read_eval_log(str(other))
+    new = {(str(sample.id), sample.epoch): sample for sample in again.samples or []}
+    kept.samples = [new[key] if (key := (str(sample.id), sample.epoch)) in gone else sample for sample in kept.samples or []]
+    for model, used in again.stats.model_usage.items():
+        kept.stats.model_usage[model] = kept.stats.model_usage.get(model, ModelUsage()) + used
+    recompute_metrics(kept)
+    write_eval_log(kept, str(other), format="eval")
+    other.replace(log)
 
 
 def run_task(task: Task, model: Model, out: Path, connections: int, samples_may_fail: bool = False) -> None:
@@ -86,8 +121,8 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     messages = plain_messages(sample.messages)
     answer = sample.output.completion if sample.output.choices else ""
     cut = sample.limit is not None or was_cut(sample.output)
-    if sample.error is not None or not sample.output.choices:
-        found = Grade("error", None, sample.error.message if sample.error else "no answer came back")
+    if _is_lost(sample):
+        found = Grade("error", None, why_lost(sample))
     else:
         found = grade_messages(draw, said(draw, messages, answer), cut, coupling)
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
@@ -98,6 +133,14 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
                    aware=bool(speaks_of_test(messages)) if found.status != "error" else None, prompt=draw.messages, answer=answer,
                    transcript=tuple(messages) if draw.mode == "agent" else (),
                    conditions={**conditions, **decoding, **shown, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
+
+
+def why_lost(sample: EvalSample) -> str:
+    """Why there is no answer. Of a request that was sent again and again inspect says only that; its traceback has the provider's error."""
+    if sample.error is None:
+        return "no answer came back"
+    causes = _RAISED.findall(sample.error.traceback) if sample.error.message.startswith("RetryError") else []
+    return causes[-1][:300] if causes else sample.error.message
 
 
 def usage(log_path: Path) -> tuple[int, int]:

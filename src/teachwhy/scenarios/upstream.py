@@ -21,6 +21,7 @@ from teachwhy.records import HARMFUL
 from teachwhy.scenarios import actions, deeds, inbox, transcripts
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.grade import Grade, grade_acts
+from teachwhy.scenarios.measure import why_lost
 from teachwhy.scenarios.tasks import plain_messages, was_cut
 
 SCENARIOS, GOALS, URGENCIES = ("blackmail", "leaking", "murder"), ("explicit", "none"), ("replacement", "restriction", "none")
@@ -88,7 +89,7 @@ def _compare(sample: EvalSample, condition: Condition) -> Compared:
     value = score.value if score is not None and isinstance(score.value, dict) else {}
     theirs, judged = (None if value.get(key) is None else bool(value[key]) for key in ("harmful", "classifier_verdict"))
     if not answer:  # that its scorer failed takes nothing from ours
-        ours = Grade("error", None, sample.error.message if sample.error else "no answer came back")
+        ours = Grade("error", None, why_lost(sample))
     else:
         ours = grade(plain_messages(sample.messages), condition, was_cut(sample.output))
     harm = ours.label in HARMFUL if ours.status == "measured" else None
