@@ -345,7 +345,28 @@ def test_a_judge_that_is_not_there_is_one_sentence(tmp_path):
 
     read = [row for row, _ in labelled("tune") if row.id in ("a-01", "b-01")]
     with pytest.raises(UserError, match=r"not one answer \(.*nobody there"):
-        regrade.second_opinions(read, [{"status": "measured"}] * 2, scripted(absent))
+        regrade.second_opinions(read, [{"status": "measured"}] * 2, scripted(absent), tmp_path / "kept.jsonl")
+
+
+def test_second_opinions_go_on_where_they_stopped(tmp_path):
+    read = [row for row, label in labelled("tune") if label in ("blackmail", "work")][:12]
+    rows, asked = [{"status": "measured"}] * 12, []
+
+    def breaks(messages, number):
+        asked.append(messages[-1].text)
+        if len(asked) == 7:
+            raise ConnectionError("gone")
+        sent = json.loads(asked[-1][5:].split("\nEND OF DATA")[0])["sent"]
+        return answer(asked[-1].rsplit("key: ", 1)[1], label="work", quote=longest(sent))
+
+    first = regrade.second_opinions(read, rows, scripted(breaks), tmp_path / "kept.jsonl")
+    assert [v.status for v in first].count("error") == 1
+    again = regrade.second_opinions(read, rows, scripted(breaks), tmp_path / "kept.jsonl")
+    assert [v.id for v in again] == [one.id for one in read]
+    assert [v.status for v in again].count("error") == 0
+    assert len(asked) == 13, "one was lost, and only that one is asked for again"
+    regrade.second_opinions([read[1], *read[1:]], rows, scripted(breaks), tmp_path / "kept.jsonl")
+    assert len(asked) == 14, "another transcript in the same place is another question"
 
 
 def test_a_judge_that_errs_is_measured_and_taken_out(tmp_path, few):

@@ -117,6 +117,8 @@ def gate(
 def grade(
     file: Annotated[Path, typer.Argument(help="JSON lines; see docs/grade-your-transcripts.md.")],
     judge: Annotated[str | None, typer.Option(help="An inspect model as second rater, such as openai/gpt-4.1.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder in which a judge's verdicts are kept, so that the same command goes on where "
+                                                  "it stopped. By default that of the file.")] = None,
 ) -> None:
     """Label transcripts that were produced elsewhere; prints one JSON line each."""
     import json
@@ -127,10 +129,16 @@ def grade(
     read = list(transcripts.read(corpora.read_rows(file)))
     rows = [transcripts.as_row(transcript) for transcript in read]
     if judge is not None:
-        from teachwhy import compare, regrade
+        from teachwhy import compare, regrade, store
+        from teachwhy import judge as judging
         from teachwhy.records import HARMFUL
 
-        verdicts = regrade.second_opinions(read, rows, judge)
+        kept = store.open_folder(out or file.parent) / f"{file.stem}.judge-{judging.identity(judge, judging.SETTINGS)}.jsonl"
+        try:
+            verdicts = regrade.second_opinions(read, rows, judge, kept)
+        except KeyboardInterrupt:
+            print(f"\nteachwhy: stopped. Run the same command to go on; verdicts are kept in {kept}.", file=sys.stderr)
+            raise typer.Exit(130) from None
         rows = [{**row, "judge": verdict.model_dump(mode="json") if verdict else None} for row, verdict in zip(rows, verdicts, strict=True)]
         both = [(str(row["label"]), str(v.label)) for row, v in zip(rows, verdicts, strict=True)
                 if v and v.status == row["status"] == "measured"]

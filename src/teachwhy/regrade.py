@@ -219,15 +219,16 @@ def _read(line: str) -> Verdict | None:
         return None
 
 
-def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], model: Any) -> list[Verdict | None]:
-    """A judge's verdict on each transcript in which something was sent (by the rules' own row of it), None on the others."""
+def second_opinions(read: Sequence[Transcript], rows: Sequence[dict[str, Any]], model: Any, kept: Path) -> list[Verdict | None]:
+    """A judge's verdict on each transcript in which something was sent (by the rules' own row of it), None on the others.
+
+    Args:
+        kept: a file of this judge's; verdicts are added one by one, and what it has already is not asked again.
+    """
     # By place, since ids may repeat.
     exhibits = [scenarios.exhibit_of_transcript(one).model_copy(update={"id": str(place)})
                 for place, (one, row) in enumerate(zip(read, rows, strict=True)) if row["status"] in SENT]
-    found: dict[str, Verdict] = {}
-    judge.ask(model, exhibits, lambda verdict: found.update({verdict.id: verdict}))
-    if found and all(verdict.status == "error" for verdict in found.values()):
-        raise UserError(f"The judge gave not one answer ({next(iter(found.values())).why})", "Mend the cause and run the same command.")
+    found = _ask(model, exhibits, kept, "judge", connections=16)
     return [found[str(place)].model_copy(update={"id": one.id}) if str(place) in found else None for place, one in enumerate(read)]
 
 
