@@ -59,6 +59,17 @@ def test_sign_flip_is_exact_mcnemar():
         assert sign_flip_p([1] * b + [-1] * c + [0] * 30) == pytest.approx(min(1.0, exact))
 
 
+@pytest.mark.parametrize("draws", [5, 20, 80])
+@pytest.mark.parametrize("spread", [True, False], ids=["in different draws", "in one draw first"])
+def test_a_first_event_or_one_more_of_few_lowers_no_limit(draws, spread):
+    places = [(i, j) for j in range(4) for i in range(draws)] if spread else [(i, j) for i in range(draws) for j in range(4)]
+    found = [rate({(str(i), j): (i, j) in set(places[:k]) for i, j in places}) for k in range(max(3, draws // 4))]
+    assert [one.high for one in found] == sorted(one.high for one in found)
+    mirrored = [rate({(str(i), j): (i, j) not in set(places[:k]) for i, j in places}) for k in range(len(found))]
+    for one, other in zip(found, mirrored, strict=True):
+        assert (1 - other.high, 1 - other.low) == pytest.approx((one.low, one.high))
+
+
 def test_sign_flip_with_repeats_equals_enumeration():
     differences = [2, -1, 3, 1, -2]
     flips = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in itertools.product((-1, 1), repeat=5)]

@@ -76,6 +76,10 @@ def rate(values: Mapping[Key, bool], confidence: float = 0.95) -> Rate:
         return Rate(0, 0, None, None, None)
     size, z = effective_n(values), float(norm.ppf((1 + confidence) / 2))
     low, high = wilson(k / n * size, size, z)
+    # One event among repeats shows that answers to a draw differ, none shows nothing: its limit alone would fall with the first event.
+    draws = len({draw for draw, _ in values})
+    high = max(high, wilson(0, draws, z)[1]) if k else high
+    low = min(low, wilson(draws, draws, z)[0]) if k < n else low
     return Rate(k, n, k / n, low, high)
 
 
