@@ -128,6 +128,65 @@ def test_steps_can_be_switched_off(tmp_path, sections):
             run("difficult-advice", pipelines.Order(sections), settings(model, 2, without=frozenset({step})), tmp_path / "x")
 
 
+def made_by(out):
+    return [[step["step"] for step in row["provenance"]["steps"]] for row in rows(out)]
+
+
+def test_without_scenarios_the_message_is_drafted_from_the_section(tmp_path, sections):
+    asked = []
+
+    def listens(messages, number):
+        asked.append(messages[-1].text)
+        return good(messages, number)
+
+    off = frozenset({"scenarios", "rewrite-prompt", "rewrite-answer", "judge", "screen"})
+    for kind in ("difficult-advice", "trait"):
+        asked.clear()
+        manifest = run(kind, pipelines.Order(sections), settings(scripted(listens), 4, without=off), tmp_path / kind)
+        assert manifest["kept"] == 4
+        assert made_by(tmp_path / kind) == [["draft-prompt", "answer"]] * 4
+        drafts = [text for text in asked if "SITUATION" in text]
+        assert len(set(drafts)) == 4, "each in other worlds"
+        assert sum(sections[0].text in text for text in drafts) == 2
+        assert not any("scenario" in row for row in rows(tmp_path / kind)), "what was left to the generator is no scenario"
+
+
+@pytest.mark.parametrize(("row", "made", "rest"), [
+    ({"scenario": "A baker wants the flour of her neighbour, who is away."}, ["draft-prompt", "rewrite-prompt", "answer"], set()),
+    ({"prompt": "may i take the flour"}, ["answer"], set()),
+    ({"messages": [{"role": "user", "content": "may i take the flour"}]}, ["answer"], set()),
+    ({"messages": [{"role": "user", "content": "may i take the flour"}, {"role": "assistant", "content": "No."}]}, [], {"answer"})])
+def test_what_a_source_has_is_not_made(tmp_path, sections, row, made, rest):
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row | {"id": f"x{i}"} | ({"section": "no coercion"} if i == 2 else {})) + "\n" for i in range(3)))
+    sections = [one.model_copy(update={"tag": one.tag.lower()}) for one in sections]
+    source = pipelines.read_situations(str(file))
+    out = tmp_path / "o"
+    manifest = run("difficult-advice", pipelines.Order(sections, source), settings(scripted(good), None, without=frozenset(rest | {"screen"})), out)
+    assert manifest["kept"] == 3
+    assert made_by(out) == [[*made, "rewrite-answer", "judge"]] * 3
+    found = rows(out)
+    assert [one["section"] for one in found] == ["honesty", "no coercion", "no coercion"], "in turn, but where the row says which"
+    assert found[0]["provenance"]["parents"] == ["x0", "section: Honesty"]
+    if "answer" in made and "scenario" not in row:
+        assert found[0]["messages"][0]["content"] == "may i take the flour"
+    if not rest:
+        with pytest.raises(UserError, match="can't be left out"):
+            run("difficult-advice", pipelines.Order(sections, source), settings(scripted(good), 1, without=frozenset({"answer"})), tmp_path / "y")
+
+
+@pytest.mark.parametrize(("lines", "says"), [
+    ([{"scenario": "a"}, {"prompt": "b"}], "row 2 holds prompt, the rows before it something else"),
+    ([{"scenario": " "}], "row 1 holds no situation"),
+    ([{"messages": [{"role": "user", "content": "a"}] * 3}], "row 1 holds no situation"),
+    ([{"id": "a", "prompt": "a"}, {"id": "a", "prompt": "b"}], "has the id `a` twice")])
+def test_a_source_of_another_shape_is_one_sentence(tmp_path, lines, says):
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserError, match=says):
+        pipelines.read_situations(str(file))
+
+
 @pytest.mark.parametrize(("kind", "key"), [
     ("documents", "text"), ("stories", "text"), ("trait", "messages"), ("demonstrations", "messages")])
 def test_other_kinds_from_sections(tmp_path, sections, kind, key):

@@ -34,7 +34,8 @@ def make(
     critic: Annotated[str | None, typer.Option(help="Another model for critique.")] = None,
     judge: Annotated[str | None, typer.Option(help="Another model for scores.")] = None,
     source: Annotated[str | None, typer.Option(help="A shipped set or a .jsonl: chats for with-reasons, padded, diversify; texts for "
-                                                    "stories-without-ai; scenarios for demonstrations.")] = None,
+                                                    "stories-without-ai; scenarios for demonstrations; situations, "
+                                                    "messages or chats for difficult-advice and trait.")] = None,
     trait: Annotated[str, typer.Option(help="For the kind trait: its name, such as curiosity.")] = "",
     constitution: Annotated[Path | None, typer.Option(help="Another statement of values (`## 1. Title` sections); for the kind trait, a "
                                                            "description of it.")] = None,
@@ -138,6 +139,8 @@ def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
         return pipelines.read_texts(source) if texts else pipelines.read_chats(source)
     if source is None:
         return ()
+    if kind in ("difficult-advice", "trait"):
+        return pipelines.read_situations(source)
     if kind != "demonstrations":
         raise UserError(f"The kind {kind} has no source", "Leave --source out.")
     return _known(pipelines.read_scenarios(Path(source)), source)

@@ -13,7 +13,7 @@ from teachwhy.interventions.pipelines.guide import Section, read_sections
 from teachwhy.interventions.pipelines.kinds import Kind, Order
 from teachwhy.interventions.pipelines.reasons import padded, with_reasons
 from teachwhy.interventions.pipelines.run import Settings, describe_trait, make, open_engine
-from teachwhy.interventions.pipelines.sources import read_chats, read_scenarios, read_texts
+from teachwhy.interventions.pipelines.sources import read_chats, read_scenarios, read_situations, read_texts
 
 KINDS: dict[str, Callable[[Order], Kind]] = {
     "difficult-advice": difficult_advice, "demonstrations": demonstrations, "with-reasons": with_reasons, "padded": padded,
@@ -22,4 +22,4 @@ NEED_SOURCE = frozenset({"with-reasons", "padded", "stories-without-ai", "divers
 NEED_VALUES = frozenset({"difficult-advice", "demonstrations", "with-reasons", "documents", "stories"})
 
 __all__ = ["KINDS", "NEED_SOURCE", "NEED_VALUES", "Kind", "Order", "Section", "Settings", "describe_trait", "make",
-           "open_engine", "read_chats", "read_prices", "read_scenarios", "read_sections", "read_texts"]
+           "open_engine", "read_chats", "read_prices", "read_scenarios", "read_sections", "read_situations", "read_texts"]

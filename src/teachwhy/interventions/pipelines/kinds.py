@@ -106,7 +106,7 @@ def from_source(order: Order) -> Callable[[], Iterator[Row]]:
     def seeds() -> Iterator[Row]:
         seen: Counter[str] = Counter()
         for number, row in enumerate(order.source):
-            asked = json.dumps(row.get("messages") or row["text"], sort_keys=True)
+            asked = json.dumps([row.get(key) for key in ("messages", "text", "scenario", "prompt")], sort_keys=True)
             yield Row((number,), {"draw": seen[asked], "worlds": worlds(f"{order.seed} {row['id']}"), **row}, (str(row["id"]),))
             seen[asked] += 1
 

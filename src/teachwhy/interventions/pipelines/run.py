@@ -125,7 +125,8 @@ def _lean(kind: Kind, without: Iterable[str]) -> Kind:
             problem = f"The step `{name}` of {kind.name} can't be left out" if name in names else f"{kind.name} has no step `{name}`"
             raise UserError(problem, f"These can be left out: {', '.join(optional)}.")
     steps = (replace(step, prompt=step.plain) if step.plain and VALUES in without else step for step in kind.steps)
-    return replace(kind, steps=tuple(step for step in steps if step.name not in without),
+    plan = tuple(step for step in kind.plan if step.name not in without)
+    return replace(kind, plan=plan, fan=kind.fan if plan else 1, steps=tuple(step for step in steps if step.name not in without),
                    graded=kind.graded and OUTCOME not in without, screened=SCREEN not in without)
 
 

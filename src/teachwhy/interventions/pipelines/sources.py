@@ -54,6 +54,41 @@ def read_texts(name: str) -> list[dict[str, Any]]:
     return _checked(found, name)
 
 
+def read_situations(name: str) -> list[dict[str, Any]]:
+    """What advice can start from: rows {id, section?} with a `scenario`, a `prompt`, or a chat of one user message (prompt) and perhaps
+    its answer (prompt, answer). All rows hold the same, so that they go through the same steps.
+
+    Raises:
+        UserError: not readable, a row of another shape, or rows of several.
+    """
+    path = data_file(name)
+    found: list[dict[str, Any]] = []
+    for number, row in enumerate(corpora.read_rows(path), 1):
+        held = _situation(row)
+        if held is None:
+            raise UserError(f"{name} row {number} holds no situation", 'Give rows {"scenario": ...}, {"prompt": ...}, or {"messages": '
+                            '[...]} with one user message and perhaps its answer.')
+        if found and set(held) != set(found[0]) - {"id", "section"}:
+            raise UserError(f"{name} row {number} holds {' and '.join(held)}, the rows before it something else",
+                            "Put them into files of their own.")
+        cited = {"section": row["section"]} if isinstance(row.get("section"), str) else {}
+        found.append({"id": str(row.get("id", f"{path.stem}-{number}")), **held, **cited})
+    return _checked(found, name)
+
+
+def _situation(row: dict[str, Any]) -> dict[str, str] | None:
+    """The `scenario`, the `prompt`, or `prompt` and `answer` of a row; None where it has none."""
+    turns = row.get("messages")
+    if isinstance(turns, list) and all(isinstance(one, dict) and isinstance(one.get("content"), str) for one in turns):
+        if [one.get("role") for one in turns] not in (["user"], ["user", "assistant"]):
+            return None
+        held = dict(zip(("prompt", "answer"), (one["content"] for one in turns), strict=False))
+    else:
+        held = {key: row[key] for key in ("prompt", "scenario") if isinstance(row.get(key), str)}
+        held = {"prompt": held["prompt"]} if "prompt" in held else held
+    return held if held and all(text.strip() for text in held.values()) else None
+
+
 def read_scenarios(path: Path) -> list[dict[str, Any]]:
     """Rows {id, messages, facts?, family?} to be answered: chats that end with the user, or whose last answer is dropped.
 
