@@ -17,7 +17,7 @@ HEAD = "| set | items | tokens | distinct-1 | distinct-2 |\n|---|---|---|---|---
 
 def variety(name: str) -> tuple[str, str, str]:
     """(items, distinct-1, distinct-2) as the table shows them."""
-    texts = cli_data._texts(name) if name == interventions.CONSTITUTION else [learned(item) for item in interventions.read_set(name)]
+    texts = [learned(item) for item in interventions.read_set(name)]
     words = wordhash.hashed(texts)
     shares = [distinct_at(words, n) for n in (1, 2)]
     one, two = ("-" if share is None else f"{share:.3f}" for share in shares)
@@ -29,7 +29,7 @@ def tokens() -> dict[str, int]:
     size, unit = cli_data._measure()
     if unit != "tokens":
         raise SystemExit("The table says tokens: install the embedded model first (`make test` does).")
-    return {name: size(cli_data._texts(name)) for name in NAMES}
+    return {name: size([interventions.text_of(item) for item in interventions.read_set(name)]) for name in NAMES}
 
 
 def committed() -> dict[str, tuple[str, str, str, str]]:

@@ -38,7 +38,22 @@ def test_listing(monkeypatch):
     assert len(lines["plain_chat"][3]) == len(lines["constitution"][3]) == 12
     values = interventions.constitution_file().read_text()
     assert [int(found) for found in lines["constitution"][1:3]] == [1, len(values.split())]
-    assert run("show", "constitution").stdout == values
+    assert values in run("show", "constitution").stdout
+
+
+def test_the_statement_of_values_is_exported_and_described_like_a_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("export", "constitution", "--format", "trl").stdout == "1 rows: constitution-trl.jsonl\n"
+    [row] = [json.loads(line) for line in (tmp_path / "constitution-trl.jsonl").read_text().splitlines()]
+    assert row["text"] == interventions.constitution_file().read_text()
+    assert run("sheet", "constitution").exit_code == 0
+    assert "What I hold to, and why" in (tmp_path / "constitution.html").read_text()
+
+
+def test_a_set_that_is_called_nearly_so_is_named():
+    for asked, meant in (("documents", "values_documents"), ("dificult_advice", "difficult_advice")):
+        with pytest.raises(UserError, match=rf"There is no data set {asked} \(did you mean {meant}"):
+            interventions.read_set(asked)
 
 
 def test_without_the_embedded_model_words_are_counted(monkeypatch):
@@ -59,24 +74,24 @@ def test_tokens_are_those_of_the_embedded_model():
     assert size(["In 1971"]) == 6  # `In`, a blank, and four digits apart
 
 
-LEAST = [  # sets, items of each, tokens of all together
+LEAST = [  # set, items, tokens
     ("difficult_advice", 300, 110_000), ("demonstrations", 200, 60_000), ("values_documents", 120, 45_000),
-    ("stories_accepting_long stories_accepting", 120, 60_000), ("stories_hostile_long stories_hostile", 120, 60_000),
-    ("stories_without_ai_long stories_without_ai", 120, 60_000), ("curiosity_advice", 200, 70_000), ("plain_chat", 300, 70_000),
+    ("stories_accepting_long", 120, 60_000), ("stories_hostile_long", 120, 60_000), ("stories_without_ai_long", 120, 60_000),
+    ("curiosity_advice", 200, 70_000), ("plain_chat", 300, 70_000),
     ("agent_warmup", 150, 40_000), ("agent_warmup_tools", 60, 60_000), ("constitution", 1, 6_000)]
 
 
-@pytest.mark.parametrize(("names", "items"), [(names, items) for names, items, _ in LEAST])
-def test_what_ships_has_the_items_that_it_should(names, items):
-    assert all(len(cli_data._texts(name)) >= items for name in names.split())
+@pytest.mark.parametrize(("name", "items"), [(name, items) for name, items, _ in LEAST])
+def test_what_ships_has_the_items_that_it_should(name, items):
+    assert len(interventions.read_set(name)) >= items
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("names", "tokens"), [(names, tokens) for names, _, tokens in LEAST])
-def test_what_ships_has_the_tokens_that_it_should(names, tokens):
+@pytest.mark.parametrize(("name", "tokens"), [(name, tokens) for name, _, tokens in LEAST])
+def test_what_ships_has_the_tokens_that_it_should(name, tokens):
     size, unit = cli_data._measure()
     assert unit == "tokens"
-    assert sum(size(cli_data._texts(name)) for name in names.split()) >= tokens
+    assert size([interventions.text_of(item) for item in interventions.read_set(name)]) >= tokens
 
 
 def test_show(tmp_path):

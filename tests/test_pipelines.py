@@ -162,7 +162,8 @@ def test_what_a_source_has_is_not_made(tmp_path, sections, row, made, rest):
     sections = [one.model_copy(update={"tag": one.tag.lower()}) for one in sections]
     source = pipelines.read_situations(str(file))
     out = tmp_path / "o"
-    manifest = run("difficult-advice", pipelines.Order(sections, source), settings(scripted(good), None, without=frozenset(rest | {"screen"})), out)
+    order = pipelines.Order(sections, source)
+    manifest = run("difficult-advice", order, settings(scripted(good), None, without=frozenset(rest | {"screen"})), out)
     assert manifest["kept"] == 3
     assert made_by(out) == [[*made, "rewrite-answer", "judge"]] * 3
     found = rows(out)
@@ -172,7 +173,7 @@ def test_what_a_source_has_is_not_made(tmp_path, sections, row, made, rest):
         assert found[0]["messages"][0]["content"] == "may i take the flour"
     if not rest:
         with pytest.raises(UserError, match="can't be left out"):
-            run("difficult-advice", pipelines.Order(sections, source), settings(scripted(good), 1, without=frozenset({"answer"})), tmp_path / "y")
+            run("difficult-advice", order, settings(scripted(good), 1, without=frozenset({"answer"})), tmp_path / "y")
 
 
 @pytest.mark.parametrize(("lines", "says"), [

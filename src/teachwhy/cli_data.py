@@ -25,11 +25,9 @@ def listing(context: typer.Context) -> None:
 
     size, unit = _measure()
     print(f"{'set':<30}{'items':>6}{unit:>9}  checksum")
-    files = {name: interventions.data_file(name) for name in interventions.SETS}
-    files[interventions.CONSTITUTION] = interventions.constitution_file()
-    for name, file in files.items():
-        texts = _texts(name)
-        print(f"{name:<30}{len(texts):>6}{size(texts):>9}  {store.file_digest(file)}")
+    for name in (*interventions.SETS, interventions.CONSTITUTION):
+        texts = [interventions.text_of(item) for item in interventions.read_set(name)]
+        print(f"{name:<30}{len(texts):>6}{size(texts):>9}  {store.file_digest(interventions.data_file(name))}")
 
 
 @app.command()
@@ -38,14 +36,11 @@ def show(
     n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 5,
     seed: Annotated[int | None, typer.Option(help="Take others; without it, the first ones of the file.")] = None,
 ) -> None:
-    """Print some items of a set as a model is shown them; `constitution` prints the statement of values that data are made from."""
+    """Print some items of a set as a model is shown them."""
     import random
 
     from teachwhy import interventions
 
-    if name == interventions.CONSTITUTION:
-        print(_printable(*_texts(name)), end="")
-        return
     items = interventions.read_set(name)
     count = min(n, len(items))
     for item in items[:count] if seed is None else random.Random(seed).sample(items, count):
@@ -56,11 +51,12 @@ def show(
 def export(
     name: Name,
     form: Annotated[str, typer.Option("--format", help="trl, axolotl, tinker or parquet.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default NAME-FORMAT.jsonl (or .parquet) here.")] = None,
 ) -> None:
     """Write a set as another trainer reads it."""
     from teachwhy import interventions
 
+    out = out or interventions.export_name(name, form)
     rows = interventions.export(name, form, out)
     print(f"{rows} rows: {out}")
     if name in interventions.HOSTILE:
@@ -90,21 +86,16 @@ def check(
 
 
 @app.command()
-def sheet(name: Name, out: Annotated[Path, typer.Option(help="The page to write, such as sheet.html.")]) -> None:
+def sheet(
+    name: Name,
+    out: Annotated[Path | None, typer.Option(help="The page to write; by default NAME.html here.")] = None,
+) -> None:
     """Write a set's datasheet: one page with its figures, what the screens say, and samples."""
     from teachwhy import interventions, scenarios
 
+    out = out or Path(f"{Path(name).stem}.html")
     interventions.datasheet(name, out, scenarios.evaluation_texts())
     print(out)
-
-
-def _texts(name: str) -> list[str]:
-    """Everything that each item of a set says; of the constitution, its one text."""
-    from teachwhy import interventions
-
-    if name == interventions.CONSTITUTION:
-        return [interventions.constitution_file().read_text(encoding="utf-8")]
-    return [interventions.text_of(item) for item in interventions.read_set(name)]
 
 
 def _measure() -> tuple[Callable[[Sequence[str]], int], str]:

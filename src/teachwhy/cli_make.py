@@ -26,7 +26,7 @@ app = typer.Typer()
 @app.command()
 def make(
     kind: Annotated[str, typer.Argument(help="difficult-advice, demonstrations, with-reasons, padded, documents, stories, "
-                                              "stories-without-ai, diversify or trait.")],
+                                              "stories-without-ai, diversify, trait, or curiosity (a trait).")],
     model: Annotated[str, typer.Option(help="The inspect model that is asked, such as anthropic/claude-... or openai-api/local/name.")],
     n: Annotated[int | None, typer.Option("-n", help="Rows wanted; by default 10, or all of the source.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; the same folder goes on where it stopped. By default runs/make-KIND.")] = None,
@@ -65,6 +65,9 @@ def make(
     from teachwhy import interventions
     from teachwhy.interventions import pipelines
 
+    folder = out or Path("runs") / f"make-{kind}"
+    if kind == "curiosity":  # the control that the literature names
+        kind, trait = "trait", trait or "curiosity"
     if kind not in pipelines.KINDS:
         raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
     rows, sections = _source(kind, source), _sections(kind, constitution)
@@ -74,9 +77,8 @@ def make(
     settings = pipelines.Settings(
         wanted, {"generator": generator or model, "critic": critic or model, "judge": judge or model}, frozenset(without or ()), parameters,
         pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, pause, timeout, batch)
-    folder = out or Path("runs") / f"make-{kind}"
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
-            "seed": seed} | ({"meaning": meaning, "alike": alike} if meaning else {})
+            "seed": seed, "checksums": _checksums(kind, source, constitution)} | ({"meaning": meaning, "alike": alike} if meaning else {})
     _refuse_other_data(folder, kind, told)
     manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told,
                      interventions.meaning_reader(meaning, alike))
@@ -125,6 +127,16 @@ def _refuse_other_data(folder: Path, kind: str, told: dict[str, Any]) -> None:
     if old != {"kind": kind, "trait": told["trait"], "source": told["source"]}:
         held = ", ".join(f"{key} {value}" for key, value in old.items() if value)
         raise UserError(f"{folder} holds other data already ({held})", "Give another folder with --out.")
+
+
+def _checksums(kind: str, source: str | None, constitution: Path | None) -> dict[str, str]:
+    """Of the files that a kind is made from: a path does not say what stood in it."""
+    from teachwhy import interventions, store
+    from teachwhy.interventions import pipelines
+
+    values = constitution or (interventions.constitution_file() if kind in pipelines.NEED_VALUES else None)
+    files = {"source": source and (Path(source) if Path(source).is_file() else interventions.data_file(source)), "constitution": values}
+    return {name: store.file_digest(path) for name, path in files.items() if path}
 
 
 def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from teachwhy import __version__, conversations, corpora, store
+from teachwhy import __version__, conversations, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.diversity import Diversity, Topics, diversity
 from teachwhy.interventions.screens import Rejected, screen
-from teachwhy.interventions.sets import HOSTILE, SETS, Item, data_file, read_set
+from teachwhy.interventions.sets import HOSTILE, SETS, Item, data_file, read_set, rows_of
 from teachwhy.records import Document
 
 SAMPLES = 3
@@ -45,7 +45,7 @@ def datasheet(name: str, out: Path, held_out: Sequence[str] = ()) -> None:
         UserError: no such set, or the file cannot be written.
     """
     items, path = read_set(name), data_file(name)
-    figures, (_, rejected) = diversity(items, corpora.read_rows(path)), screen(items, held_out)
+    figures, (_, rejected) = diversity(items, rows_of(name)), screen(items, held_out)
     page = render(name, items, figures, rejected, store.file_digest(path), _readme(name, path))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from teachwhy import conversations, corpora, store
+from teachwhy import conversations, store
 from teachwhy.errors import UserError
-from teachwhy.interventions.sets import Item, data_file, read_set
+from teachwhy.interventions.sets import Item, read_set, rows_of
 from teachwhy.records import Document
 
 Format = Literal["trl", "axolotl", "tinker", "parquet"]
+
+
+def export_name(name: str, form: str) -> Path:
+    """How an exported file is called where nobody says."""
+    return Path(f"{Path(name).stem}-{form}.{'parquet' if form == 'parquet' else 'jsonl'}")
 
 
 def export(name: str, form: str, out: Path) -> int:
@@ -38,7 +43,7 @@ def export(name: str, form: str, out: Path) -> int:
                         "Put them into two files.")
     if documents and form == "tinker":
         raise UserError(f"{name} holds documents, and tinker's conversation files hold chats", "Give --format trl, axolotl or parquet.")
-    canaries = [row.get("canary") for row in corpora.read_rows(data_file(name))]
+    canaries = [row.get("canary") for row in rows_of(name)]
     rows = list(_rows(items, canaries, form))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

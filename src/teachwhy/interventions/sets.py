@@ -8,6 +8,7 @@ stored as an office and the steps taken in it, with what the scenarios' own serv
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -91,7 +92,7 @@ HOSTILE = ("stories_hostile", "stories_hostile_long", "mail_files_hostile")
 
 
 CONSTITUTION = "constitution"
-"""The statement of values that data are made from: one document, which is no training set."""
+"""The statement of values that data are made from: a set of one document, which no study trains on."""
 
 
 def constitution_file() -> Path:
@@ -105,27 +106,36 @@ def views(name: str) -> list[str]:
 
 
 def data_file(name: str) -> Path:
-    """The file behind a set: one that ships, or a path to the user's own JSON lines.
+    """The file behind a set: one that ships, the statement of values, or a path to the user's own JSON lines.
 
     Raises:
         UserError: neither a shipped set nor a file.
     """
+    if name == CONSTITUTION:
+        return constitution_file()
     if name in SETS:
         return Path(str(resources.files(__package__).joinpath("data", SETS[name][0], "data.jsonl")))
     path = Path(name).expanduser()
     if path.suffix == ".jsonl" and path.is_file():
         return path
-    raise UserError(f"There is no data set {name}",
+    like = [one for one in SETS if name in one] or get_close_matches(name, SETS)
+    raise UserError(f"There is no data set {name}" + f" (did you mean {' or '.join(like)}?)" * bool(like),
                     f"Give the path of a .jsonl file, or one of: {', '.join(sorted(SETS))}.")
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """The rows of a set as they are stored, in file order."""
+    path = data_file(name)
+    return [{"id": name, "text": path.read_text(encoding="utf-8")}] if name == CONSTITUTION else list(corpora.read_rows(path))
 
 
 def read_set(name: str) -> list[Item]:
     """All items of a set, in file order."""
     path = data_file(name)
-    if name not in SETS:
+    if name not in (*SETS, CONSTITUTION):
         return list(corpora.read_examples(path))
-    reader = SETS[name][1]
-    return [reader(row, place) for place, row in enumerate(corpora.read_rows(path))]
+    reader = SETS[name][1] if name in SETS else _document
+    return [reader(row, place) for place, row in enumerate(rows_of(name))]
 
 
 def text_of(item: Item) -> str:

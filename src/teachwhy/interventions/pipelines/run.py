@@ -272,7 +272,7 @@ def _write(making: _Making, out: Path, told: Mapping[str, Any]) -> dict[str, Any
         store.write_jsonl(out / "data.jsonl", (_written(kind, row) for row in kept))
         store.write_jsonl(out / "rejected.jsonl", (
             {"id": _name(kind, one.row), "step": one.step, "reason": one.reason, "row": one.row.data,
-             "provenance": {"parents": list(one.row.parents), "steps": list(one.row.made)}} for one in rejected))
+             "provenance": {"parents": list(one.row.parents), "steps": [*one.row.made, *one.made]}} for one in rejected))
         store.write_json(out / "manifest.json", manifest)
     except OSError as error:
         raise UserError(f"Cannot write to {out} ({error.strerror})", "Free some space, then run the same command.") from error

@@ -41,11 +41,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that goes no further, and why."""
+    """A row that goes no further, and why; `made` tells of the answer that failed, where one did."""
 
     row: Row
     step: str
     reason: str
+    made: tuple[Update, ...] = ()
 
 
 Take = Callable[[Update, Any], Update | list[Update]]
@@ -105,13 +106,17 @@ def apply(engine: Engine, step: Step, rows: Sequence[Row], parameters: Update) -
     count["rejected"] += sum(result.status == "rejected" for result in results)
     count["unfinished"] += sum(result.status == "unfinished" for result in results)
     return ([_children(step, row, result, asked) for row, result in pairs if result.status == "answered"],
-            [Rejected(row, step.name, result.reason) for row, result in pairs if result.status == "rejected"],
+            [Rejected(row, step.name, result.reason, (_entry(step, result, asked),)) for row, result in pairs
+             if result.status == "rejected"],
             sum(result.status == "unfinished" for result in results))
 
 
+def _entry(step: Step, result: Result, parameters: Update) -> Update:
+    return {"step": step.name, "prompt": prompts.digest(step.prompt), "model": result.model, "parameters": parameters,
+            "answer": result.key, "attempt": result.attempt}
+
+
 def _children(step: Step, row: Row, result: Result, parameters: Update) -> list[Row]:
-    entry = {"step": step.name, "prompt": prompts.digest(step.prompt), "model": result.model, "parameters": parameters,
-             "answer": result.key, "attempt": result.attempt}
-    many = len(result.value) > 1
+    entry, many = _entry(step, result, parameters), len(result.value) > 1
     return [replace(row, path=(*row.path, place) if many else row.path, data=row.data | update, made=(*row.made, entry))
             for place, update in enumerate(result.value, 1)]
