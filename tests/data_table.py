@@ -6,7 +6,7 @@ import sys
 from readme_table import ROOT
 from teachwhy import cli_data, interventions
 from teachwhy.interventions import wordhash
-from teachwhy.interventions.diversity import distinct_at
+from teachwhy.interventions.diversity import AT_WORDS, distinct_at
 from teachwhy.interventions.screens.look import learned
 
 PAGE = ROOT / "docs" / "data.md"
@@ -19,8 +19,7 @@ def variety(name: str) -> tuple[str, str, str]:
     """(items, distinct-1, distinct-2) as the table shows them."""
     texts = [learned(item) for item in interventions.read_set(name)]
     words = wordhash.hashed(texts)
-    shares = [distinct_at(words, n) for n in (1, 2)]
-    one, two = ("-" if share is None else f"{share:.3f}" for share in shares)
+    one, two = (f"{distinct_at(words, n):.3f}{'*' * (len(words.hashes) < AT_WORDS)}" for n in (1, 2))
     return str(len(texts)), one, two
 
 

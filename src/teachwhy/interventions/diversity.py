@@ -102,10 +102,11 @@ def diversity(items: Sequence[Item], rows: Sequence[Mapping[str, Any]] = (), top
     spread = Counter(opening(said(item)) for item in items)
     sizes = [len(_WORD.findall(text)) for text in texts]
     concentration, phrases = _phrases(texts, top)
+    enough = len(hashed.hashes) >= AT_WORDS
     return Diversity(
         items=len(items), words=sum(sizes), distinct=(_distinct(hashed, 1), _distinct(hashed, 2), _distinct(hashed, 3)),
-        distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)), openings=tuple(spread.most_common(top)),
-        similarity=_similarity(hashed), concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
+        distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)) if enough else (None, None),
+        openings=tuple(spread.most_common(top)), similarity=_similarity(hashed), concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
 
 
 def _distinct(words: wordhash.Words, n: int) -> float | None:
@@ -115,13 +116,12 @@ def _distinct(words: wordhash.Words, n: int) -> float | None:
 
 
 def distinct_at(words: wordhash.Words, n: int) -> float | None:
-    """Share of n-word runs that are the first of their kind, over 10,000 words of texts in a seeded order; None if there are fewer."""
+    """Share of n-word runs that are the first of their kind, over 10,000 words of texts in a seeded order, or over all where there are
+    fewer; None of no run."""
     count = len(words.bounds) - 1
-    if len(words.hashes) < AT_WORDS:
-        return None
     some = words.take(random.Random(1).sample(range(count), count)).hashes[:AT_WORDS]
-    whole = wordhash.Words(some, np.zeros(AT_WORDS, np.uint8), np.ones(AT_WORDS, np.int64), np.array([0, AT_WORDS]))
-    return _distinct(whole, n)
+    size = len(some)
+    return _distinct(wordhash.Words(some, np.zeros(size, np.uint8), np.ones(size, np.int64), np.array([0, size])), n)
 
 
 def _similarity(words: wordhash.Words) -> Similarity | None:
