@@ -106,7 +106,8 @@ def diversity(items: Sequence[Item], rows: Sequence[Mapping[str, Any]] = (), top
     return Diversity(
         items=len(items), words=sum(sizes), distinct=(_distinct(hashed, 1), _distinct(hashed, 2), _distinct(hashed, 3)),
         distinct_at=(distinct_at(hashed, 1), distinct_at(hashed, 2)) if enough else (None, None),
-        openings=tuple(spread.most_common(top)), similarity=_similarity(hashed), concentration=concentration, phrases=phrases, topics=_topics(rows, top), lengths=tuple(sizes))
+        openings=tuple(spread.most_common(top)), similarity=_similarity(hashed), concentration=concentration, phrases=phrases,
+        topics=_topics(rows, top), lengths=tuple(sizes))
 
 
 def _distinct(words: wordhash.Words, n: int) -> float | None:
