@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from teachwhy import compare, judge, regrade, scenarios, steering
 from teachwhy.cli import app
-from teachwhy.cli_tables import awareness, of_rater
+from teachwhy.cli_tables import awareness, cleared, of_rater
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, Outcome
 from teachwhy.scenarios import exhibit_of_draw, exhibit_of_transcript, labelled, labelled_answers
@@ -417,6 +417,17 @@ def test_our_own_labels_of_deeds_have_errors_of_their_own():
     assert 80 <= errors.positives + errors.negatives <= 90  # the others are unclear
     assert errors.sensitivity > 0.9
     assert errors.specificity == 1.0
+
+
+def test_the_table_breaks_no_word_on_a_narrow_terminal():
+    found = {"demonstrations_with_reasons": outcomes_of("blackmail", 10, 2)}
+    rater = regrade.Rater("rules", {})
+    rows = regrade.comparison(found, {"demonstrations_with_reasons": outcomes_of("blackmail", 10, 0)}, rater)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(of_rater(rows, rater))
+    shown = console.export_text()
+    assert {"demonstrations", "reasons,", "blackmail"} <= set(shown.replace("│", " ").split())
+    assert list(cleared(rows)) == ["demonstrations with reasons, blackmail: of the stored harm 2 are none by this rater"]
 
 
 def test_the_table_says_why_a_rate_is_not_corrected():

@@ -207,7 +207,7 @@ def regrade(
             new, rater = regrading.by_judge(run, llm.open_model(judge), judge, connections)
     rows = regrading.comparison(old, new, rater)
     Console().print(cli_tables.of_rater(rows, rater))
-    for line in cli_tables.awareness(rows):
+    for line in (*cli_tables.cleared(rows), *cli_tables.awareness(rows)):
         print(line)
     print(f"Labels: {run / 'regraded'}")
 

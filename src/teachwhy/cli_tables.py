@@ -84,17 +84,23 @@ def of_rater(rows: Sequence[dict[str, Any]], rater: Rater) -> Table:
     known = [f"on labelled {kind} it sees {e.hits} of {e.positives} harmful and passes {e.passed} of {e.negatives} others"
              for kind, e in rater.errors.items()]
     kappa = [f"kappa {labels.kappa:.2f} on labels"] if labels and labels.kappa is not None else []
-    shown = Table(title="; ".join([rater.name, *known, *kappa]))
-    for head in ("arm", "family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa",
-                 "stored harm, not by this rater"):
+    shown = Table(title="; ".join([rater.name, *known, *kappa]), padding=(0, 0))
+    for head in ("arm, family", "harm as stored", "harm by this rater", "with its errors taken out", "same label, kappa"):
         shown.add_column(head, overflow="fold")
     for row in rows:
         c, a = row["corrected"], row["agreement"]
         value = (c.why if c.value is None else f"{c.value:.1%} [{c.low:.1%}, {c.high:.1%}]").replace("[", r"\[")
         same = f"{a.same}/{a.n}" + (f", {a.kappa:.2f}" if a.kappa is not None else "")
         rates = [words.rate_text(row[side]).replace("[", r"\[") for side in ("old", "new")]
-        shown.add_row(row["arm"].replace("_", " "), row["family"], *rates, value, same, str(row["cleared"]))
+        shown.add_row(f"{row['arm'].replace('_', ' ')}, {row['family']}", *rates, value, same)
     return shown
+
+
+def cleared(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Stored harm that this rater does not find: it may be right, or have been talked to."""
+    for row in rows:
+        if row["cleared"]:
+            yield f"{row['arm'].replace('_', ' ')}, {row['family']}: of the stored harm {row['cleared']} are none by this rater"
 
 
 def awareness(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
