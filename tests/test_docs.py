@@ -20,6 +20,12 @@ def test_the_data_table_has_the_items_and_the_variety_of_what_ships():
     assert page == {name: data_table.variety(name) for name in data_table.NAMES}, "run `make data-table`"
 
 
+def test_the_readme_of_each_set_has_its_figures():
+    counted = {name: tokens for name, (_, tokens, _, _) in data_table.committed().items()}
+    for page, text in data_table.readmes(counted).items():
+        assert page.read_text() == text, f"{page}: run `make data-table`"
+
+
 @pytest.mark.slow
 def test_the_data_table_has_the_tokens_of_what_ships():
     assert data_table.PAGE.read_text() == data_table.rendered(), "run `make data-table`"

@@ -342,3 +342,31 @@ def test_a_small_real_model_makes_rows_or_reasons(tmp_path, at):
             manifest = accounts(folder, sent, shown)
             assert manifest["kept"] + manifest["rejected"] == 2
             sent.clear()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("order", [
+    ["trait"], ["documents"], ["stories"], ["demonstrations"], ["with-reasons", "--source", "demonstrations"],
+    ["padded", "--source", "demonstrations"], ["stories-without-ai", "--source", "stories_hostile"],
+    ["diversify", "--source", "plain_chat"], ["difficult-advice", "--source", "difficult_advice", "--without", "answer"]],
+    ids=lambda order: order[0])
+def test_every_kind_gets_through_with_a_small_real_model(tmp_path, at, order):
+    """SmolLM2 behind a server that calls every answer whole, so that texts get past the first step where they can be read at all."""
+    model, sent = sampled("smollm2", 24, 1, context=400), []
+
+    def says(messages):
+        sent.append(replace(model(messages), finish="stop"))
+        return sent[-1]
+
+    (tmp_path / "v.md").write_text(TINY)
+    (tmp_path / "t.md").write_text("## 1. Curiosity\nAsk what else could be found out.\n")
+    values = tmp_path / ("t.md" if order[0] == "trait" else "v.md")
+    with chat_server(says) as (url, _):
+        at(url)
+        shown = typed(["make", *order, "-n", "2", "--model", "openai-api/real/m", "--constitution", str(values), "--answer-tokens", "24",
+                       "--retries", "0", "--price", "3,15", "--connections", "2", "--out", str(tmp_path / "o")])
+    manifest = accounts(tmp_path / "o", sent, shown)
+    assert manifest["kept"] + manifest["rejected"] >= 2
+    made = [row for name in ("data", "rejected") for row in rows(tmp_path / "o", name)]
+    assert all(row["provenance"]["steps"] for row in made), "each row says which answers it came of"

@@ -73,11 +73,11 @@ def render(name: str, items: Sequence[Item], figures: Diversity, rejected: Seque
 
 
 def _readme(name: str, path: Path) -> str:
-    """The README beside a shipped set, without its front matter."""
+    """The README beside a shipped set, without its front matter and its figures, which the page has in full."""
     beside = path.with_name("README.md")
     if name not in SETS or not beside.is_file():
         return ""
-    return re.sub(r"\A---\n.*?\n---\n", "", beside.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"\A---\n.*?\n---\n|\n\*\*Figures\*\*.*\Z", "", beside.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def _about(text: str) -> str:
