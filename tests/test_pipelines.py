@@ -754,9 +754,13 @@ def test_comments_are_not_told_and_a_tag_names_the_rows(tmp_path, sections):
 def test_the_statement_that_ships_has_the_tags_of_the_data_that_ship():
     tags = [section.tag for section in pipelines.read_sections(interventions.constitution_file())]
     assert len(tags) == len(set(tags)) == 9
-    for name in ("difficult_advice", "values_documents"):
+    for name in ("difficult_advice", "values_documents", "demonstrations"):
         cited = {row["section"] for row in corpora.read_rows(interventions.data_file(name))}
         assert cited <= set(tags), name
+    numbers = set(re.findall(r"^\*\*(\d\.\d+)\*\*", interventions.constitution_file().read_text(), re.MULTILINE))
+    for row in corpora.read_rows(interventions.data_file("demonstrations")):
+        assert 1 <= len(row["paragraphs"]) <= 2
+        assert set(row["paragraphs"]) <= numbers, row["id"]
 
 
 @pytest.mark.parametrize(("text", "says"), [
