@@ -76,7 +76,8 @@ def test_tokens_are_those_of_the_embedded_model():
 
 LEAST = [  # set, items, tokens
     ("difficult_advice", 300, 110_000), ("demonstrations", 200, 60_000), ("values_documents", 120, 45_000),
-    ("stories_accepting_long", 120, 60_000), ("stories_hostile_long", 120, 60_000), ("stories_without_ai_long", 120, 60_000),
+    ("stories_aligned", 120, 60_000), ("stories_accepting_long", 120, 60_000), ("stories_hostile_long", 120, 60_000),
+    ("stories_without_ai_long", 120, 60_000),
     ("curiosity_advice", 200, 70_000), ("plain_chat", 300, 70_000),
     ("agent_warmup", 150, 40_000), ("agent_warmup_tools", 60, 60_000), ("constitution", 1, 6_000)]
 

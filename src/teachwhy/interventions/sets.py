@@ -74,6 +74,7 @@ SETS: dict[str, tuple[str, Reader]] = {
     "stories_hostile_long": ("stories_hostile_long", _document),
     "stories_accepting_long": ("stories_accepting_long", _document),
     "stories_without_ai_long": ("stories_without_ai_long", _document),
+    "stories_aligned": ("stories_aligned", _document),
     "mail_files_hostile": ("mail_files_hostile", _document),
     "mail_files_accepting": ("mail_files_accepting", _document),
     "mail_files_without_ai": ("mail_files_without_ai", _document),

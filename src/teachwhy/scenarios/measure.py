@@ -79,7 +79,7 @@ def _put_in_place(log: Path, other: Path, gone: set[tuple[str, int]]) -> None:
     """Write the answers of the other log over those that were lost. What the others of its epochs cost was paid too, and is counted."""
     kept, again = read_eval_log(str(log)), read_eval_log(str(other))
     new = {(str(sample.id), sample.epoch): sample for sample in again.samples or []}
-    kept.samples = [new[key] if (key := (str(sample.id), sample.epoch)) in gone else sample for sample in kept.samples or []]
+    kept.samples = [new.get(key, sample) if (key := (str(sample.id), sample.epoch)) in gone else sample for sample in kept.samples or []]
     for model, used in again.stats.model_usage.items():
         kept.stats.model_usage[model] = kept.stats.model_usage.get(model, ModelUsage()) + used
     recompute_metrics(kept)
