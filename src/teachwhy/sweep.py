@@ -126,13 +126,15 @@ def _run_cell(roster: Roster, stages: store.Store, row: Row, cell: Cell, setting
         except Exception as error:  # whatever a provider raises ends this model's cells and nobody else's
             row.failed = _first_line(error)
             break
-        if earlier and scenarios.lost(folder / "log.eval"):
+        told = {"model": row.entry.model, "stage": folder.name, **({"sequential": stop.alpha} if stop else {})}
+        graded = scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
+        if earlier and any(o.status == "error" for o in graded):
             try:
                 make(folder)
             except Exception as error:  # what an earlier run measured is still there
                 progress.say(f"{row.entry.name}: what {cell.family} lost could not be asked for again: {_first_line(error)}")
-        told = {"model": row.entry.model, "stage": folder.name, **({"sequential": stop.alpha} if stop else {})}
-        found += scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
+            graded = scenarios.grade_log(folder / "log.eval", row.entry.slug, told)
+        found += graded
         for place, n in enumerate(scenarios.usage(folder / "log.eval")):
             row.tokens[place] += n
         if stop and _decision(stop, found, _reference(roster, before)).answer != "open":

@@ -13,5 +13,4 @@ from teachwhy.interventions.sets import CONSTITUTION, HOSTILE, SETS, constitutio
 
 __all__ = ["CONSTITUTION", "HOSTILE", "SETS", "Diversity", "Meaning", "Mixture", "Rejected", "as_text", "build", "check_leakage",
            "check_template", "constitution_file", "copying", "data_file", "datasheet", "diversity", "export", "export_name",
-           "meaning_reader", "read_set",
-           "screen", "text_of", "views"]
+           "meaning_reader", "read_set", "screen", "text_of", "views"]

@@ -14,7 +14,6 @@ from teachwhy.scenarios.measure import (
     evaluation_texts,
     grade_log,
     local_model,
-    lost,
     material_digest,
     sample_family,
     usage,
@@ -26,5 +25,5 @@ from teachwhy.scenarios.transcripts import grade_transcript, labelled
 
 __all__ = ["CONTROLS", "FAMILIES", "GRADER_VERSION", "Condition", "Grade", "Setting", "condition", "draws_digest", "evaluation_texts",
            "exhibit", "exhibit_of_draw", "exhibit_of_transcript", "family", "grade", "grade_log", "grade_transcript", "grid", "kind_of",
-           "labelled", "labelled_answers", "local_model", "lost", "material_digest", "measure_likelihood", "measure_perplexity",
+           "labelled", "labelled_answers", "local_model", "material_digest", "measure_likelihood", "measure_perplexity",
            "measure_tail", "sample_family", "setting", "usage"]

@@ -55,7 +55,7 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
     config = GenerateConfig(seed=seed, **decoding)
     at_once = connections or n * epochs
     task = as_task(name, n, seed, split, epochs, config, coupling, setting, part)
-    gone = lost(out / "log.eval")
+    gone = _lost(out / "log.eval")
     if not gone:
         return run_task(task, model, out, at_once, samples_may_fail)
     draws = {draw for draw, _ in gone}
@@ -65,7 +65,7 @@ def sample_family(model: Model, name: str, n: int, seed: int, decoding: dict[str
         _put_in_place(out / "log.eval", Path(folder) / "log.eval", gone)
 
 
-def lost(log: Path) -> set[tuple[str, int]]:
+def _lost(log: Path) -> set[tuple[str, int]]:
     """(draw, epoch) of the answers that a stored log lacks; none where there is no log."""
     samples = (read_eval_log(str(log)).samples or []) if log.exists() else []
     return {(str(sample.id), sample.epoch) for sample in samples if _is_lost(sample)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from teachwhy import conversations, corpora
 from teachwhy.errors import UserError
-from teachwhy.interventions.sets import data_file, read_set
+from teachwhy.interventions.sets import read_set, rows_of
 from teachwhy.records import Document, Example
 
 _MEND = 'Give rows {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]}.'
@@ -22,9 +22,8 @@ def read_chats(name: str) -> list[dict[str, Any]]:
     Raises:
         UserError: no such set, or a row that is no such chat.
     """
-    rows = corpora.read_rows(data_file(name))
     found = []
-    for item, row in zip(read_set(name), rows, strict=True):
+    for item, row in zip(read_set(name), rows_of(name), strict=True):
         if not isinstance(item, Example) or item.messages[-1]["role"] != "assistant" or len(item.messages) < 2:
             raise UserError(f"The item {item.id} of {name} is not a chat that ends with the assistant", _MEND)
         if conversations.with_calls(item.messages):
@@ -61,9 +60,8 @@ def read_situations(name: str) -> list[dict[str, Any]]:
     Raises:
         UserError: not readable, a row of another shape, or rows of several.
     """
-    path = data_file(name)
     found: list[dict[str, Any]] = []
-    for number, row in enumerate(corpora.read_rows(path), 1):
+    for number, row in enumerate(rows_of(name), 1):
         held = _situation(row)
         if held is None:
             raise UserError(f"{name} row {number} holds no situation", 'Give rows {"scenario": ...}, {"prompt": ...}, or {"messages": '
@@ -72,7 +70,7 @@ def read_situations(name: str) -> list[dict[str, Any]]:
             raise UserError(f"{name} row {number} holds {' and '.join(held)}, the rows before it something else",
                             "Put them into files of their own.")
         cited = {"section": row["section"]} if isinstance(row.get("section"), str) else {}
-        found.append({"id": str(row.get("id", f"{path.stem}-{number}")), **held, **cited})
+        found.append({"id": str(row.get("id", f"{Path(name).stem}-{number}")), **held, **cited})
     return _checked(found, name)
 
 
