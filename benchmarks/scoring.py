@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from teachwhy import attention, sampler, weights
+from teachwhy import attention, scorer, weights
 
 
 @torch.inference_mode()
@@ -44,7 +44,7 @@ def main() -> None:
         for name in times:
             model.set_attn_implementation(attention.NAME if name == "ours" else "sdpa")
             start = time.perf_counter()
-            scores[name] = sampler.score(model, prefix, rows) if name == "ours" else plain(model, prefix, rows)
+            scores[name] = scorer.score(model, prefix, rows) if name == "ours" else plain(model, prefix, rows)
             times[name].append(time.perf_counter() - start)
     apart = max(abs(a - b) / 80 for a, b in zip(scores["ours"], scores["plain"], strict=True))
     for name, taken in times.items():

@@ -10,7 +10,7 @@ ROOMS = {"interventions", "training", "scenarios", "compare", "report"}
 MEETING_PLACES = {"study", "cli", "cli_data", "cli_make", "cli_tables", "_registry", "plan", "sweep", "regrade", "upstream"}
 PLAN_MAY_SEE = {"training.recipe"}
 DOORS = {"transformers": {"weights", "sampler", "attention", "cache", "fakes", "training", "study", "cli"}, "trl": {"training", "chat"},
-         "inspect_ai": {"llm", "scenarios", "scripted", "upstream"}, "jinja2": {"report", "chat"},
+         "inspect_ai": {"llm", "provider", "scenarios", "scripted", "upstream"}, "jinja2": {"report", "chat"},
          "matplotlib": {"report"}, "scipy": {"compare", "interventions"}}
 
 

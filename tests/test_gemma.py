@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from teachwhy import attention, sampler, training, weights
+from teachwhy import attention, sampler, scorer, training, weights
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def test_it_knows_english(folder):
     prefix = tokenizer("In the morning").input_ids
     sense, shuffled = (tokenizer(text, add_special_tokens=False).input_ids for text in (
         " she opened the window and looked at the sea.", " sea the at looked and window the opened she."))
-    scores = sampler.score(model, prefix, [sense, shuffled])
+    scores = scorer.score(model, prefix, [sense, shuffled])
     assert scores[0] > scores[1] + 10
     assert scores[0] / len(sense) > -5
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ContentText, GenerateConfig
 
-from teachwhy import chat, llm, sampler
+from teachwhy import chat, llm, provider, sampler
 from teachwhy.errors import UserError
 from teachwhy.sampler import Decoding
 
@@ -52,7 +52,7 @@ class Spied:
 
 @pytest.fixture
 def spied(monkeypatch):
-    monkeypatch.setattr(llm, "QUIET_SECONDS", 0.25)
+    monkeypatch.setattr(provider, "QUIET_SECONDS", 0.25)
     return Spied(monkeypatch)
 
 
@@ -77,9 +77,9 @@ def test_requests_that_come_during_a_wave_are_the_next_one_and_never_run_beside_
         first = [asyncio.create_task(spied.ask(f"first {n}")) for n in range(2)]
         await spied.until_sampling()
         later = [asyncio.create_task(spied.ask("second 0"))]
-        await asyncio.sleep(3 * llm.QUIET_SECONDS)  # two pauses: a wave of its own, were it not for the one under way
+        await asyncio.sleep(3 * provider.QUIET_SECONDS)  # two pauses: a wave of its own, were it not for the one under way
         later += [asyncio.create_task(spied.ask(f"second {n}")) for n in (1, 2)]
-        await asyncio.sleep(3 * llm.QUIET_SECONDS)
+        await asyncio.sleep(3 * provider.QUIET_SECONDS)
         assert spied.running == 1
         assert not any(task.done() for task in (*first, *later))
         spied.let_go.set()
@@ -149,7 +149,7 @@ def test_an_error_comes_to_all_of_its_wave_and_to_no_other(spied, monkeypatch):
 
 
 def test_seeds_come_from_the_run_the_prompt_and_how_often_it_was_asked(monkeypatch):
-    monkeypatch.setattr(llm, "QUIET_SECONDS", 0.25)
+    monkeypatch.setattr(provider, "QUIET_SECONDS", 0.25)
 
     def answers(*seeds):
         spied = Spied(monkeypatch)
@@ -182,7 +182,7 @@ def test_callers_with_other_settings_may_share_a_wave(spied):
     ({"logprobs": False, "seed": 4}, Decoding()),
 ])
 def test_what_inspects_settings_mean(settings, expected):
-    assert llm.decoding_of(GenerateConfig(**settings)) == expected
+    assert provider.decoding_of(GenerateConfig(**settings)) == expected
 
 
 def test_inspects_settings_reach_the_sampler(spied):
@@ -238,7 +238,7 @@ def test_without_logprobs_there_are_none(spied):
 
 def test_a_known_wave_is_sampled_as_soon_as_it_is_full(monkeypatch):
     """As a study asks: no pause is waited for."""
-    monkeypatch.setattr(llm, "QUIET_SECONDS", 1e9)
+    monkeypatch.setattr(provider, "QUIET_SECONDS", 1e9)
     spied = Spied(monkeypatch)
     spied.model.api.wave = 3
 
@@ -282,7 +282,7 @@ def test_epochs_have_seeds_of_their_own_in_whatever_order_they_come(spied, monke
     def asked(order):
         seeds = {}
         for epoch in order:
-            monkeypatch.setattr(llm, "sample_state", lambda epoch=epoch: SimpleNamespace(epoch=epoch))
+            monkeypatch.setattr(provider, "sample_state", lambda epoch=epoch: SimpleNamespace(epoch=epoch))
             asyncio.run(spied.ask())
             seeds.setdefault(epoch, []).append(spied.calls[-1][0][0].seed)
         return seeds

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from teachwhy import attention, fakes, sampler, weights
+from teachwhy import attention, fakes, sampler, scorer, weights
 from teachwhy.errors import UserError
 
 
@@ -254,14 +254,14 @@ def test_where_memory_runs_out_fewer_decode_together_and_nothing_changes(model, 
 
 def test_where_memory_runs_out_fewer_are_scored_together_and_nothing_changes(model, said):
     prefix, *rest = prompts(30, 20, 21, 22, 23, 24, 5, 6)
-    expected = sampler.score(model, prefix, rest, 0.8)
+    expected = scorer.score(model, prefix, rest, 0.8)
     assert said == []
     small = Small(model, tokens=80)
-    assert sampler.score(small, prefix, rest, 0.8) == pytest.approx(expected, abs=1e-4)
+    assert scorer.score(small, prefix, rest, 0.8) == pytest.approx(expected, abs=1e-4)
     assert small.rows == [151, 93, 50, 51, 52, 53, 54, 35, 36]
     assert said == [f"Memory ran out while scoring; {n} continuations at a time were scored together from there on." for n in (3, 1)]
     with pytest.raises(UserError, match="Memory does not hold one scored text"):
-        sampler.score(Small(model, tokens=40), prefix, rest)
+        scorer.score(Small(model, tokens=40), prefix, rest)
 
 
 def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
@@ -272,7 +272,7 @@ def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
 
     broken.device, broken.config = model.device, model.config
     with pytest.raises(RuntimeError, match="mat1"):
-        sampler.score(broken, prefix, rest)
+        scorer.score(broken, prefix, rest)
     assert said == []
 
 
@@ -334,7 +334,7 @@ def test_chosen_tokens_follow_the_nucleus(top_p):
 @torch.inference_mode()
 def test_scores_equal_separate_forward_passes(model):
     prefix, *rest = prompts(15, 4, 1, 9)
-    found = sampler.score(model, prefix, rest)
+    found = scorer.score(model, prefix, rest)
     for continuation, score in zip(rest, found, strict=True):
         ids = torch.tensor([[*prefix, *continuation]])
         logp = model(input_ids=ids).logits[0].log_softmax(-1)
@@ -352,7 +352,7 @@ def test_scores_of_whatever_shape_are_those_of_forward_passes(model, seed):
     rest = [prompts(length)[0] for length in lengths]
     order.shuffle(rest)
     temperature = order.choice([0.5, 1.0, 1.7])
-    found = sampler.score(model, prefix, rest, temperature)
+    found = scorer.score(model, prefix, rest, temperature)
     model.set_attn_implementation("eager")
     for continuation, score in zip(rest, found, strict=True):
         ids = torch.tensor([[*prefix, *continuation]])
@@ -363,8 +363,8 @@ def test_scores_of_whatever_shape_are_those_of_forward_passes(model, seed):
 
 
 def test_nothing_to_score_is_no_score(model):
-    assert sampler.score(model, (5, 6), []) == []
-    assert sampler.score(model, (5, 6), [(), ()]) == [0.0, 0.0]
+    assert scorer.score(model, (5, 6), []) == []
+    assert scorer.score(model, (5, 6), [(), ()]) == [0.0, 0.0]
 
 
 def test_a_nucleus_of_many_tokens_is_exact_too():
@@ -386,7 +386,7 @@ def test_what_cannot_be_scored_or_sampled_is_one_sentence(model):
     for given, says in (((model, [], [one]), "after a prefix"), ((model, prefix, [one], 0.0), "temperature above 0"),
                         ((model, prefix, [one * 600]), "4205 tokens, and this model reads 4096")):
         with pytest.raises(UserError, match=says):
-            sampler.score(*given)
+            scorer.score(*given)
     for wrong in ({"temperature": -1.0}, {"top_p": 1.5}, {"max_new_tokens": 0}, {"top_k": -1}):
         with pytest.raises(UserError, match="Nothing can be sampled"):
             sampler.Decoding(**wrong)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import tools_data
-from teachwhy import corpora, interventions, llm, scenarios
+from teachwhy import corpora, interventions, provider, scenarios
 from teachwhy.interventions.sets import office_tools
 from teachwhy.scenarios.server import EVERYDAY, definitions
 from teachwhy.scripted import scripted
@@ -25,7 +25,7 @@ def test_the_tools_are_those_that_mode_agent_shows(tmp_path, monkeypatch):
     answer = model.api.generate
 
     async def seen(**asked):
-        shown.append([llm.tool_shown(one) for one in asked["tools"]])
+        shown.append([provider.tool_shown(one) for one in asked["tools"]])
         return await answer(**asked)
 
     monkeypatch.setattr(model.api, "generate", seen)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from teachwhy import fakes, sampler, training, weights
+from teachwhy import fakes, sampler, scorer, training, weights
 from teachwhy.errors import UserError
 from teachwhy.training.loss import FEW_SHAPES, LearnedOnlyTrainer, _padded, share_out
 from teachwhy.training.sft import shared_batch
@@ -151,7 +151,7 @@ def test_a_model_with_live_adapters_samples_and_scores_as_the_merged_one(toy, tm
     decoding = sampler.Decoding(temperature=0, max_new_tokens=10)
     answers = [sampler.sample(model.float(), asked, decoding, frozenset(), 3) for model in (live, merged, plain)]
     assert answers[0] == answers[1] != answers[2]
-    scores = [sampler.score(model, asked[0].prompt, [(5, 6), (7,)]) for model in (live, merged)]
+    scores = [scorer.score(model, asked[0].prompt, [(5, 6), (7,)]) for model in (live, merged)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 

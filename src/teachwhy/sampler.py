@@ -18,7 +18,6 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from teachwhy import compute, progress
-from teachwhy.attention import Packed
 from teachwhy.cache import SlotCache
 from teachwhy.errors import UserError
 from teachwhy.prepack import prepacked
@@ -100,7 +99,7 @@ def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> 
     if decoding.top_k:
         best, tokens = scaled.topk(min(decoding.top_k, scaled.shape[-1]), dim=-1)
         return _invert(best.softmax(-1), tokens, uniforms, decoding.top_p)
-    total = _log_total(scaled)[:, None]
+    total = log_total(scaled)[:, None]
     chosen = torch.zeros_like(uniforms, dtype=torch.long)
     rows = torch.arange(len(scaled), device=scaled.device)
     for held in sorted({min(size, scaled.shape[-1]) for size in (*SORTED, scaled.shape[-1])}):
@@ -117,7 +116,7 @@ SORTED = (64, 1024)
 """Likeliest tokens that are sorted before all are: nearly every nucleus lies within the first few."""
 
 
-def _log_total(scaled: torch.Tensor) -> torch.Tensor:
+def log_total(scaled: torch.Tensor) -> torch.Tensor:
     """logsumexp over the last dimension, [S, V] -> [S]. What is e^-80 of the likeliest counts for nothing in fp32, and left to fall
     further it becomes numbers so small that a processor needs ten times as long for each: they cost as much as a layer."""
     most = scaled.amax(-1, keepdim=True)
@@ -382,68 +381,3 @@ def _rows_of_a_prompt(prompts: int, samples: int, slots: int) -> int:
     """How many samples of a prompt decode together: enough to fill the slots, and few enough that a row takes several in turn,
     for rows of a prompt whose samples have all begun stand idle until the last of them ends."""
     return max(1, min(slots, math.ceil(samples / prompts), max(math.ceil(min(slots, samples) / prompts), math.ceil(samples / prompts / 4))))
-
-
-def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
-    """Log-probability (nats, summed over tokens) of each continuation of one prefix at a temperature, in one forward pass.
-
-    The continuations follow the prefix in one packed row: each sees the prefix and itself. Where memory runs out, half as many
-    are scored together from there on, each pass with the prefix; a score is the same either way, up to rounding.
-
-    Raises:
-        UserError: memory does not hold one continuation, a text is longer than the model's window, or there is no prefix or no temperature.
-    """
-    longest, room = len(prefix) + max(map(len, continuations), default=0), window(model)
-    if not prefix or temperature <= 0:
-        raise UserError("Continuations are scored after a prefix of at least one token, at a temperature above 0",
-                        "Begin with the tokenizer's first token, and give temperature 1 for the model's own probabilities.")
-    if longest > room:
-        raise UserError(f"A text to be scored has {longest} tokens, and this model reads {room}", "Use shorter texts.")
-    found: list[float] = []
-    together = len(continuations)
-    while len(found) < len(continuations):
-        part = continuations[len(found): len(found) + together]
-        try:
-            found += _score(model, prefix, part, temperature)
-            continue
-        except RuntimeError as error:  # as in `_run`
-            if not compute.is_out_of_memory(error):
-                raise
-            if len(part) == 1:
-                raise UserError("Memory does not hold one scored text of this model", "Use a smaller model or shorter texts.") from error
-        together = len(part) // 2
-        compute.give_back()
-        progress.warn(f"Memory ran out while scoring; {together} continuations at a time were scored together from there on.")
-    return found
-
-
-@torch.inference_mode()
-def _score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float) -> list[float]:
-    """The same in one forward pass, whatever memory that needs."""
-    lengths = [len(continuation) for continuation in continuations]
-    tokens = [*prefix, *(token for continuation in continuations for token in continuation)]
-    positions = [*range(len(prefix)), *(len(prefix) + place for length in lengths for place in range(length))]
-    # The position that predicts a continuation's first token is the prefix's last; later ones are its own.
-    predictors, begin = list[int](), len(prefix)
-    for length in lengths:
-        predictors += [len(prefix) - 1, *range(begin, begin + length - 1)][:length]
-        begin += length
-    ids = torch.tensor([tokens], device=model.device)
-    logits = model(input_ids=ids, position_ids=torch.tensor([positions], device=model.device), use_cache=False,
-                   packed=Packed((len(prefix), *lengths), shared=True),
-                   logits_to_keep=torch.tensor(predictors, dtype=torch.long, device=model.device)).logits[0]
-    targets = ids[0, len(prefix):]
-    # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
-    picked = torch.cat([_log_probability(rows, these, temperature)
-                        for rows, these in zip(logits.split(SCORED), targets.split(SCORED), strict=True)])
-    return [float(part.sum()) for part in picked.split(lengths)]
-
-
-SCORED = 128
-"""Rows whose logits are turned into log-probabilities together."""
-
-
-def _log_probability(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Log-probability (nats) of one token per row: logits [N, V], targets [N] -> [N], in fp32."""
-    scaled = logits.float() / temperature
-    return scaled.gather(-1, targets[:, None])[:, 0] - _log_total(scaled)

@@ -52,7 +52,7 @@ def contrast(scores: list[tuple[str, float]]) -> dict[str, float]:
 
 def measure_likelihood(model: Any, tokenizer: Any, n: int, seed: int, title: str, out: Path) -> None:
     """Write `likelihood.jsonl`: per draw the contrasts in nats per token. Uses the first n blackmail draws."""
-    from teachwhy import sampler  # torch: who only reads scenarios or makes data needs none
+    from teachwhy import scorer  # torch: who only reads scenarios or makes data needs none
 
     rows = []
     draws = family("blackmail").draws(n, seed)
@@ -61,7 +61,7 @@ def measure_likelihood(model: Any, tokenizer: Any, n: int, seed: int, title: str
             prompt = chat.prompt_tokens(tokenizer, draw.messages)
             texts = probes(draw, seed)
             tokens = [list(tokenizer(text, add_special_tokens=False).input_ids) for _, text in texts]
-            sums = sampler.score(model, prompt, tokens)
+            sums = scorer.score(model, prompt, tokens)
             # The head of the e-mail is the same in all and cancels in the contrast.
             scores = [(kind, total / len(ids)) for (kind, _), total, ids in zip(texts, sums, tokens, strict=True)]
             rows.append({"draw": draw.id, **contrast(scores)})

@@ -17,14 +17,14 @@ def read_passages() -> tuple[dict[str, str], ...]:
 
 def measure_perplexity(model: Any, tokenizer: Any, title: str, out: Path) -> None:
     """Write `perplexity.jsonl`: per passage the perplexity of its tokens after the first."""
-    from teachwhy import chat, sampler
+    from teachwhy import chat, scorer
 
     rows = []
     passages = read_passages()
     with progress.bar(title, len(passages)) as done:
         for passage in passages:
             ids = chat.text_tokens(tokenizer, passage["text"])
-            loss = -sampler.score(model, ids[:1], [ids[1:]])[0] / (len(ids) - 1)
+            loss = -scorer.score(model, ids[:1], [ids[1:]])[0] / (len(ids) - 1)
             rows.append({"draw": passage["id"], "perplexity": math.exp(min(loss, 50.0)), "log_loss": loss})
             done(1)
     store.write_jsonl(out / "perplexity.jsonl", rows)

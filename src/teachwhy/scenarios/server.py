@@ -12,7 +12,7 @@ from typing import Any
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import Tool, ToolDef, ToolInfo, tool
 
-from teachwhy import llm
+from teachwhy import provider
 from teachwhy.scenarios import desk
 from teachwhy.scenarios.cases import Draw, Received, Target, read_material
 from teachwhy.scenarios.families import family
@@ -293,7 +293,7 @@ def definitions(names: Sequence[str] = EVERYDAY) -> list[dict[str, Any]]:
     """Tools as mode `agent` shows them to a model, in OpenAI's form."""
     nobody = Server((), {}, ())
     found = [ToolDef(MAKERS[name](nobody)) for name in names]
-    return [llm.tool_shown(ToolInfo(name=one.name, description=one.description, parameters=one.parameters)) for one in found]
+    return [provider.tool_shown(ToolInfo(name=one.name, description=one.description, parameters=one.parameters)) for one in found]
 
 
 async def answer(server: Server, name: str, arguments: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
     Raises:
         ValueError: top_p is not 1.
     """
-    from teachwhy import sampler
+    from teachwhy import sampler, scorer
 
     if decoding.top_p != 1.0:
         raise ValueError("importance sampling needs top_p = 1")
@@ -56,7 +56,7 @@ def weigh(target: Any, proposal: Any, prompts: Sequence[Sequence[int]], rollouts
         for number, prompt in enumerate(prompts):
             mine = answers[number * rollouts:(number + 1) * rollouts]
             texts = [[*answer.tokens, *([] if answer.end is None else [answer.end])] for answer in mine]
-            p, q = (sampler.score(model, prompt, texts, decoding.temperature) for model in (target, proposal))
+            p, q = (scorer.score(model, prompt, texts, decoding.temperature) for model in (target, proposal))
             found += [Weighed(number, tuple(answer.tokens), answer.reason == "stop", here - there)
                       for answer, here, there in zip(mine, p, q, strict=True)]
             done(1)
