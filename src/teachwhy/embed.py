@@ -7,6 +7,8 @@ taken out (Mu and Viswanath 2018, "All-but-the-Top"); the cosines of the embedde
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,24 +36,53 @@ def of_model(path: Path) -> Embed:
         UserError: the folder holds no model that can be read.
     """
     if weights.is_encoder(path):
-        return remembered(encoder(*weights.load_encoder(path)))
+        return remembered(encoder(*weights.load_encoder(path)), weights.cache_folder() / f"vectors-{weights.fingerprint(path)}.safetensors")
     return embedder(*weights.load(path, merged=True))
 
 
-def remembered(embed: Embed) -> Embed:
+def remembered(embed: Embed, kept: Path | None = None) -> Embed:
     """The same vectors, each text read once: the rounds of a pipeline and the arms of a study ask for the same ones again.
 
     Args:
         embed: a function that gives a text the same vector, whatever stands beside it.
+        kept: a file that remembers them for the next time; a thousand long texts take a processor more than a minute.
     """
-    known: dict[str, Vectors] = {}
+    known = {} if kept is None else _stored(kept)
 
     def again(texts: Sequence[str]) -> Vectors:
-        if new := [text for text in dict.fromkeys(texts) if text not in known]:
-            known.update(zip(new, embed(new), strict=True))
-        return np.stack([known[text] for text in texts]) if texts else embed(texts)
+        names = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts]
+        if new := {name: text for name, text in zip(names, texts, strict=True) if name not in known}:
+            known.update(zip(new, embed(list(new.values())), strict=True))
+            if kept is not None:
+                _store(kept, known)
+        return np.stack([known[name] for name in names]) if texts else embed(texts)
 
     return again
+
+
+def _stored(path: Path) -> dict[str, Vectors]:
+    """Vectors by the SHA-256 of their texts; none where there is no file, or none that can be read."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError):
+        return {}
+
+
+def _store(path: Path, known: dict[str, Vectors]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    making = path.with_name(f"{path.name}.making-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(known, making)
+        os.replace(making, path)
+    except (OSError, SafetensorError) as error:  # what was read is at hand all the same
+        progress.warn(f"Vectors could not be kept in {path} ({error}); they are reckoned again the next time.")
+        making.unlink(missing_ok=True)
 
 
 def encoder(model: Any, tokenizer: Any, longest: int = 512, at_once: int = 32) -> Embed:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from teachwhy import compute
+from teachwhy import compute, minilm
 from teachwhy.errors import UserError
 from teachwhy.store import digest, file_digest, read_json
 
@@ -109,7 +109,7 @@ def _converted(source: Path, name: str) -> Path:
 
 
 def resolve(name: str) -> Path:
-    """The folder of a model: `smollm2`, `toy` (random weights, for trying things out), or a path.
+    """The folder of a model: `smollm2`, `toy` (random weights, for trying things out), `minilm` (a sentence encoder), or a path.
 
     The path may be a folder saved by transformers, one of adapters saved by peft, or a GGUF file, which is converted once.
 
@@ -118,6 +118,8 @@ def resolve(name: str) -> Path:
     """
     if name == EMBEDDED:
         return embedded()
+    if name == minilm.NAME:
+        return minilm.unpacked(cache_folder())
     if name == TOY:
         from teachwhy import fakes
 

@@ -26,15 +26,22 @@ class Meaning:
     alike: float = ALIKE
 
 
+def installed() -> str | None:
+    """The encoder that can be installed beside us, where it is: what commands read by if no model is named."""
+    from teachwhy import minilm
+
+    return minilm.NAME if minilm.archive() else None
+
+
 def reader(model: str | None, alike: float) -> Meaning | None:
-    """How texts are read for their meaning by a named model; None where none is named.
+    """How texts are read for their meaning by a named model; None where none is named, or `none`.
 
     Raises:
         UserError: there is no such model.
     """
     from teachwhy import weights
 
-    return None if model is None else Meaning(embed.of_model(weights.resolve(model)), alike)
+    return None if model in (None, "none") else Meaning(embed.of_model(weights.resolve(model)), alike)
 
 
 def told_again(texts: Sequence[str], held_out: Sequence[str], meaning: Meaning) -> dict[int, str]:
