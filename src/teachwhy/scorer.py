@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from teachwhy import compute, progress
+from teachwhy import compute, memory, progress
 from teachwhy.attention import Packed
 from teachwhy.errors import UserError
 from teachwhy.sampler import log_total, window
@@ -16,8 +16,9 @@ from teachwhy.sampler import log_total, window
 def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
     """Log-probability (nats, summed over tokens) of each continuation of one prefix at a temperature, in one forward pass.
 
-    The continuations follow the prefix in one packed row: each sees the prefix and itself. Where memory runs out, half as many
-    are scored together from there on, each pass with the prefix; a score is the same either way, up to rounding.
+    The continuations follow the prefix in one packed row: each sees the prefix and itself. Where memory runs out, or there
+    is too little of it from the start, half as many are scored together, each pass with the prefix; a score is the same either way, up to
+    rounding.
 
     Raises:
         UserError: memory does not hold one continuation, a text is longer than the model's window, or there is no prefix or no temperature.
@@ -29,7 +30,9 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
     if longest > room:
         raise UserError(f"A text to be scored has {longest} tokens, and this model reads {room}", "Use shorter texts.")
     found: list[float] = []
-    together = len(continuations)
+    together = memory.at_once(len(continuations), _bytes(model, continuations), model.device.type == "cpu")
+    if together < len(continuations):
+        progress.warn(f"There is memory for {together} of {len(continuations)} continuations at a time: so many are scored together.")
     while len(found) < len(continuations):
         part = continuations[len(found): len(found) + together]
         try:
@@ -44,6 +47,12 @@ def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[in
         compute.give_back()
         progress.warn(f"Memory ran out while scoring; {together} continuations at a time were scored together from there on.")
     return found
+
+
+def _bytes(model: Any, continuations: Sequence[Sequence[int]]) -> Callable[[int], float]:
+    """From how many continuations are scored together to the bytes of the logits of all their tokens."""
+    longest = max(map(len, continuations), default=0)
+    return lambda count: count * longest * model.config.get_text_config().vocab_size * model.dtype.itemsize
 
 
 @torch.inference_mode()
