@@ -65,14 +65,14 @@ class LocalModel(ModelAPI):
 
     Args:
         wave: requests that are sampled together; by default whatever arrives before a pause.
-        slots: samples that decode at once.
+        slots: samples that decode at once, as far as there is memory.
         lanes: shares of them that are computed side by side on a processor.
         title: text of the progress bar.
     """
 
     def __init__(self, model_name: str, base_url: str | None = None, api_key: str | None = None,
                  config: GenerateConfig = GenerateConfig(),  # noqa: B008 - inspect's own signature
-                 wave: int = 0, slots: int = 32, lanes: int = 1, title: str = "sampling") -> None:
+                 wave: int = 0, slots: int = 128, lanes: int = 2, title: str = "sampling") -> None:
         super().__init__(model_name, base_url, api_key, [], config)
         from teachwhy import sampler, weights
 
