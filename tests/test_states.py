@@ -189,23 +189,25 @@ def test_without_the_embedded_model_nothing_is_guessed(monkeypatch):
     states._model.cache_clear()
 
 
-@pytest.mark.parametrize(("floors", "alone"), [((0.97, 0.97, 0.70), False), ((0.93, 0.84, 0.64), True)])
+@pytest.mark.parametrize(("floors", "alone", "every"), [
+    pytest.param((0.97, 0.97, 0.70), False, 1, marks=pytest.mark.slow), ((0.97, 0.97, 0.68), False, 4), ((0.93, 0.84, 0.64), True, 1)])
 @pytest.mark.timeout(900)  # 520 transcripts are read: minutes where nothing is computed in 16 bits
-def test_labels_of_the_labelled_test_split(monkeypatch, floors, alone):
+def test_labels_of_the_labelled_test_split(monkeypatch, floors, alone, every):
     """Floors under the figures in docs/grade-your-transcripts.md, of both readers and of the rules alone; raise them with these."""
     if alone:
         monkeypatch.setattr(states, "read", lambda *_: None)
     decided = []
     rows = transcripts.labelled("test")
-    for transcript, label in rows:
+    assert len(rows) == 520
+    for transcript, label in rows[::every]:
         known, sent, done = transcripts.read_off(transcript)
         found = grade_acts(known, sent, done=done)
         if found.status in ("measured", "unparsed"):
             decided.append((label in HARMFUL, found.label in HARMFUL))
     hits = sum(harm and said for harm, said in decided)
-    assert len(rows) == 520
-    precision, recall, share = hits / sum(said for _, said in decided), hits / sum(harm for harm, _ in decided), len(decided) / len(rows)
-    print(f"precision {precision:.4f}, recall {recall:.4f}, {len(decided)} of {len(rows)}")
+    precision, recall = hits / sum(said for _, said in decided), hits / sum(harm for harm, _ in decided)
+    share = len(decided) / len(rows[::every])
+    print(f"precision {precision:.4f}, recall {recall:.4f}, {len(decided)} of {len(rows[::every])}")
     assert [value >= floor for value, floor in zip((precision, recall, share), floors, strict=True)] == [True] * 3
 
 
