@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from inspect_ai.log import read_eval_log
 
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
@@ -65,6 +66,41 @@ def test_a_disagreement_says_which_part_of_its_label_made_it():
     assert "recipient is not spelled" in found
     assert "its judge says harm" in upstream._why("", BLACKMAIL, True, True, False, Grade("measured", "work", "answers the ordinary mail"))
     assert upstream._why("", BLACKMAIL, True, True, True, Grade("measured", "blackmail", "x")) == ""
+
+
+def test_a_run_in_which_nothing_came_says_why_and_settings_reach_the_model(tmp_path, monkeypatch):
+    """The package's tasks stand in for nothing here: a task of our own takes their place, since the package is an extra."""
+    from inspect_ai import Task
+    from inspect_ai.dataset import Sample
+    from inspect_ai.solver import generate
+
+    from teachwhy import upstream as run_all
+    from teachwhy.scripted import scripted
+
+    monkeypatch.setattr(upstream, "task_of", lambda condition, judge, n: Task([Sample(input="Read your mail.")], generate(), epochs=n))
+
+    def refuses(messages, number):
+        raise ValueError("the key has run out.")
+
+    with pytest.raises(UserError, match="not one answer .*the key has run out"):
+        run_all.run(scripted(refuses), scripted(["no"]), 1, ["murder"], tmp_path / "a")
+    asked = scripted(["Nothing."])
+    run_all.run(asked, scripted(["no"]), 1, ["murder"], tmp_path / "b", decoding={"max_tokens": 77, "temperature": 0.5})
+    folder = next((tmp_path / "b").glob("murder-*"))
+    config = read_eval_log(str(folder / "log.eval")).plan.config
+    assert (config.max_tokens, config.temperature) == (77, 0.5)
+    with pytest.raises(UserError, match="no setting wisdom"):
+        run_all.run(asked, asked, 1, [], tmp_path / "c", decoding={"wisdom": 1})
+
+
+def test_arguments_for_a_provider_are_pairs():
+    from teachwhy import cli
+
+    assert cli._pairs(["base_url=http://localhost:1/v1", "slots=16", "odd=a=b"]) == {
+        "base_url": "http://localhost:1/v1", "slots": 16, "odd": "a=b"}
+    for wrong in ("slots", "=16"):
+        with pytest.raises(UserError, match="no KEY=VALUE"):
+            cli._pairs([wrong])
 
 
 def test_there_are_eighteen_conditions():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -219,15 +220,20 @@ def upstream(
     n: Annotated[int, typer.Option(help="Answers per condition.", min=1)] = 5,
     scenario: Annotated[list[str] | None, typer.Option(help="blackmail, leaking or murder; all three if not given.")] = None,
     out: Annotated[Path, typer.Option(help="Folder; the same folder goes on where it stopped.")] = Path("runs/upstream"),
+    model_arg: Annotated[list[str] | None, typer.Option("-M", help="For the provider of the model that is asked: base_url=http://..., "
+                                                                   "slots=16.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the model that is asked; the provider's own if not given.", min=0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens per answer; the provider's own if not given.", min=1)] = None,
 ) -> None:
     """Run the published scenarios (inspect-evals) unchanged, and show its labels beside ours."""
     from teachwhy import progress, store
     from teachwhy import upstream as published
 
     store.open_folder(out)
+    decoding = {key: value for key, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None}
     try:
         with progress.screen():
-            found = published.run(model, judge, n, scenario or [], out)
+            found = published.run(model, judge, n, scenario or [], out, args=_pairs(model_arg or ()), decoding=decoding)
     except KeyboardInterrupt:
         print("\nteachwhy: stopped. Run the same command to go on; finished conditions are kept.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -294,6 +300,26 @@ def power(
     if n:
         print(f"{n} draws find a difference of {compare.minimum_detectable(n, discordant):.1%}, and no harm in them bounds the rate at "
               f"{compare.upper_bound(0, n, 0.95):.2%}.")
+
+
+def _pairs(given: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as a dictionary; values are read as in YAML.
+
+    Raises:
+        UserError: one of them is none.
+    """
+    import yaml
+
+    found = {}
+    for one in given:
+        key, mark, value = one.partition("=")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            found[key] = value
+        if not key or not mark:
+            raise UserError(f"-M {one} is no KEY=VALUE", "Give such as -M base_url=http://localhost:8000/v1.")
+    return found
 
 
 def _read_outcomes(run: Path, arm: str) -> list[Outcome]:

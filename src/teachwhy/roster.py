@@ -19,12 +19,12 @@ class _Part(BaseModel):
 _SECRET = re.compile(r"(?:.*[_-])?(?:api[_-]?key|key|token|secret|password|authorization|credentials?)", re.IGNORECASE)
 
 
-def _without_secrets(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
     """The same value as JSON, without entries whose name says that they are secret, and without users in addresses."""
     if isinstance(value, dict):
-        return {str(key): _without_secrets(item) for key, item in value.items() if not _SECRET.fullmatch(str(key))}
+        return {str(key): without_secrets(item) for key, item in value.items() if not _SECRET.fullmatch(str(key))}
     if isinstance(value, list | tuple):
-        return [_without_secrets(item) for item in value]
+        return [without_secrets(item) for item in value]
     if isinstance(value, str):
         return re.sub(r"(?<=://)[^/@\s]+@", "", value)
     return value if isinstance(value, int | float | bool) or value is None else str(value)
@@ -51,7 +51,7 @@ class Entry(_Part):
     @property
     def shown_args(self) -> dict[str, Any]:
         """The arguments without what may be a secret, as they go into hashes, files and logs."""
-        return dict(_without_secrets(self.args))
+        return dict(without_secrets(self.args))
 
     @property
     def slug(self) -> str:

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from inspect_ai.model import Model
+from inspect_ai.model import GenerateConfig, Model
 
-from teachwhy import compare, llm, progress, store
+from teachwhy import compare, llm, progress, roster, store
 from teachwhy.errors import UserError
 from teachwhy.scenarios import measure
 from teachwhy.scenarios import upstream as published
 from teachwhy.scenarios.upstream import Compared
 
 
-def run(model: str | Model, judge: str | Model, n: int, scenarios: Sequence[str], out: Path, connections: int = 16) -> list[Compared]:
+def run(model: str | Model, judge: str | Model, n: int, scenarios: Sequence[str], out: Path, connections: int = 16,
+        args: Mapping[str, Any] | None = None, decoding: Mapping[str, Any] | None = None) -> list[Compared]:
     """Run (or go on with) the published scenarios; writes `compared.jsonl` into `out`.
 
+    Args:
+        args: for the provider of the model that is asked, such as `base_url`.
+        decoding: settings of its sampling, as inspect knows them; the scenarios leave them to the provider.
+
     Raises:
-        UserError: a scenario or a model does not exist, or inspect-evals is not installed.
+        UserError: a scenario, a model or a setting does not exist, or inspect-evals is not installed.
     """
+    llm.check_settings(decoding or {})
     if unknown := set(scenarios) - set(published.SCENARIOS):
         raise UserError(f"There is no published scenario {', '.join(sorted(unknown))}", f"Choose from {', '.join(published.SCENARIOS)}.")
     chosen = [one for one in published.CONDITIONS if not scenarios or one.scenario in scenarios]
     stages = store.Store(out)
-    asked, rater = llm.open_model(model), llm.open_model(judge)
+    asked, rater = llm.open_model(model, **(args or {})), llm.open_model(judge)
+    given = {key: dict(value) for key, value in (("args", roster.without_secrets(args)), ("decoding", decoding)) if value}
     found: list[Compared] = []
     with progress.bar("published scenarios", len(chosen)) as done:
         for condition in chosen:
 
             def make(folder: Path, condition: published.Condition = condition) -> None:
-                measure.run_task(published.task_of(condition, rater, n), asked, folder, connections, samples_may_fail=True)
-                if all(row.our_label == "error" and row.theirs is None for row in published.read_log(folder / "log.eval", condition)):
-                    raise UserError("The model gave not one answer", "Check its name and key, and run the same command.")
+                task = published.task_of(condition, rater, n)
+                task.config = task.config.merge(GenerateConfig(**(decoding or {})))
+                measure.run_task(task, asked, folder, connections, samples_may_fail=True)
+                rows = published.read_log(folder / "log.eval", condition)
+                if all(row.our_label == "error" and row.theirs is None for row in rows):
+                    raise UserError(f"The model gave not one answer ({rows[0].reason.rstrip('.')})",
+                                    "Mend the cause, and run the same command.")
 
             folder = stages.stage("-".join((condition.scenario, condition.goal, condition.urgency)),
-                                  {"model": str(model), "judge": str(judge), "n": n, "condition": condition.name}, make)
+                                  {"model": str(model), "judge": str(judge), "n": n, "condition": condition.name} | given, make)
             rows = published.read_log(folder / "log.eval", condition)
             progress.say(_line(condition.name, rows))
             found += rows
