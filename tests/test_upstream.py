@@ -82,7 +82,7 @@ def test_a_run_in_which_nothing_came_says_why_and_settings_reach_the_model(tmp_p
     def refuses(messages, number):
         raise ValueError("the key has run out.")
 
-    with pytest.raises(UserError, match="not one answer .*the key has run out"):
+    with pytest.raises(UserError, match=r"not one answer .*the key has run out"):
         run_all.run(scripted(refuses), scripted(["no"]), 1, ["murder"], tmp_path / "a")
     asked = scripted(["Nothing."])
     run_all.run(asked, scripted(["no"]), 1, ["murder"], tmp_path / "b", decoding={"max_tokens": 77, "temperature": 0.5})
