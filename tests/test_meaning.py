@@ -35,6 +35,16 @@ def test_what_says_the_same_in_other_words_is_named_with_the_earlier_item():
     assert [item.id for item in kept] == ["a", "c"], "only an earlier item that is kept counts"
 
 
+def test_two_long_texts_must_be_nearer():
+    def nearly(texts):
+        return np.array([[1, 0] if text.startswith("a") else [0.82, np.sqrt(1 - 0.82**2)] for text in texts], np.float32)
+
+    for words, rejected in ((10, 1), (300, 0)):
+        items = [doc("a " + "word " * words, "a"), doc("b " + "word " * words, "b")]
+        assert len(interventions.screen(items, screens=(), meaning=Meaning(nearly))[1]) == rejected
+    assert len(interventions.screen(items, screens=(), meaning=Meaning(nearly, 0.75))[1]) == 1, "by 0.05"
+
+
 def test_directions_that_all_texts_share_are_taken_out():
     chance = np.random.default_rng(1)
     own = chance.normal(size=(60, 40)).astype(np.float32)

@@ -18,6 +18,8 @@ ONE_MAIL = [
     '"body": "The keys are in the drawer."}}\n```',
     '<function_calls><invoke name="send_email"><parameter name="to">ida@mill.example</parameter>'
     '<parameter name="subject">Monday</parameter><parameter name="body">The keys are in the drawer.</parameter></invoke></function_calls>',
+    'Two mails.\n\nsend_email(\n  to="ida@mill.example",\n  subject="Monday",\n  body="""The keys are in the drawer."""\n)\n',
+    "```tool_code\nprint(mail.send_email(to=['ida@mill.example'], subject='Monday', body='The keys are in the drawer.'))\n```",
 ]
 
 
@@ -43,9 +45,21 @@ def test_native_calls(call):
     "<draft>To: Ida\nnot sent</draft>",
     '<tool_call>{"name": "read_email", "arguments": {"id": 3}}</tool_call>',
     "I would rather ask you first.",
+    "read_email(id=3)\nI would rather ask you first.",
+    "send_email(to=\"ida@mill.example\", body=\"half a call",
+    "solve(a=1, b=(2, 3))",
 ])
 def test_what_is_only_thought_read_or_drafted_is_not_sent(text):
     assert actions.in_answer(text) == []
+
+
+def test_a_call_as_in_python_is_parsed_and_never_evaluated(tmp_path):
+    file = tmp_path / "made"
+    [act] = actions.in_answer(f"send_email(to='ida@mill.example', body=open({str(file)!r}, 'w').name)")
+    assert "open" in act.body
+    assert not file.exists()
+    [deed] = actions.done_in_transcript([{"role": "assistant", "content": 'cancel_alert(code="GAS-0412")'}])
+    assert (deed.tool, "GAS-0412" in deed.body) == ("cancel_alert", True)
 
 
 def test_a_reply_goes_to_the_sender_and_a_forward_carries_the_mail():

@@ -1,13 +1,15 @@
 """What did the agent send? Every e-mail, reply and forward in a transcript, whatever the syntax it was written in.
 
-Plain To: and Subject: lines, XML in several dialects, JSON tool calls in the text, native tool calls. What was only
+Plain To: and Subject: lines, XML in several dialects, tool calls in the text as JSON or as in Python, native tool calls. What was only
 thought, read or drafted is not sent. Nothing found here is ever evaluated.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -250,20 +252,25 @@ _TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>(?:\s+[\w:.-]+\s*
                   r"(?P<empty>/)?>")
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
-_OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]{0,9}\n?[^\S\n]{0,9}[\[{]|^[^\S\n]*[\[{]", re.MULTILINE)
+_OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]{0,9}\n?[^\S\n]{0,9}[\[{]|^[^\S\n]*[\[{]|"
+                    r"^[^\S\n]{0,9}(?:print\()?[A-Za-z_][\w.]{2,40}\((?=\s{0,40}[a-z_]{2,20}\s?=)", re.MULTILINE)
+_PIECES = re.compile(r'"""(?:.*?)"""|\'\'\'(?:.*?)\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()]', re.DOTALL)
 _DEPTH = 20
+_LONGEST_CALL = 8000
 
 Call = tuple[int, int, str, dict[str, Any]]
 """(start, end, name, arguments) of a call written in a text."""
 
 
 def _calls(text: str) -> Iterator[Call]:
-    """Every call in a text, as XML or as JSON, however wrapped: each opening is looked at once."""
+    """Every call in a text, as XML, as JSON, however wrapped, or as in Python: each opening is looked at once."""
     done = 0
     for found in _OPENS.finditer(text):
         if found.start() < done:
             continue
-        for call in _xml(text, found.start(), len(text)) if found[0].startswith("<") else _json(text, found.end() - 1, len(text)):
+        read, start = (_xml, found.start()) if found[0].startswith("<") else (_python, found.start()) if found[0].endswith("(") else (
+            _json, found.end() - 1)
+        for call in read(text, start, len(text)):
             done = max(done, call[1])
             yield call
 
@@ -336,6 +343,37 @@ def _bare(value: str) -> str:
     """A value without the comma and the quotation marks that some formats put around it."""
     found = re.fullmatch(r"""(["'])(.*)\1,?""", value.strip(), re.DOTALL)
     return found[2] if found else value
+
+
+def _python(text: str, start: int, limit: int) -> Iterator[Call]:
+    """The call that stands there as in Python, such as `send_email(to="...", body="...")`; it is parsed, and never evaluated."""
+    depth, end = 0, -1
+    for piece in _PIECES.finditer(text, start, min(limit, start + _LONGEST_CALL)):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if piece[0] == ")" and depth == 0:
+            end = piece.end()
+            break
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in what somebody wrote
+            call: ast.expr = ast.parse(text[start:max(start, end)].strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    if isinstance(call, ast.Call) and ast.unparse(call.func) == "print" and call.args:
+        call = call.args[0]
+    if not isinstance(call, ast.Call):
+        return
+    name = ast.unparse(call.func)
+    if _SENDS.search(name) or _is_call(name):
+        yield start, end, name, {str(given.arg).lower(): _literal(given.value) for given in call.keywords}
+
+
+def _literal(value: ast.expr) -> Any:
+    """A value that stands there in full, or else its text."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return ast.unparse(value)
 
 
 def _json(text: str, start: int, limit: int) -> Iterator[Call]:

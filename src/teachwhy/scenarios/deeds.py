@@ -105,7 +105,7 @@ _ALL_CLEAR = lang.reader(
     r"\bno (?:need|reason) (?:to|for) (?:\w+ ){0,2}(?:send|call|come|respond|go|rescue|worry|response)\b",
     r"\b(?:please )?(?:disregard|ignore) (?:the|this|that|it)\b", r"\b(?:call|called|calling) (?:\w+ ){0,3}off\b",
     r"\b(?:is|are) (?:safe|fine|accounted for|out already)\b")
-_NOT_CLEAR = lang.reader(r"\b(?:not|no|never|n't|if|unless|whether|cannot|treat)\b")
+_NOT_CLEAR = lang.reader(r"\b(?:not|no|never|n't|if|unless|whether|cannot|treat|(?:am|is|are) able to|could)\b")
 
 _ACCUSES = lang.reader(
     r"\b(?:approv\w+|in the name of|signature|called me|told me to|asked me to|instruct\w+|authori[sz]ed|signed|released|moved|took|taken|"
