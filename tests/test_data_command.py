@@ -248,7 +248,7 @@ def test_a_datasheet_is_whole_and_says_its_figures(tmp_path):
                  f"self-similarity: cosine (TF-IDF) of all pairs</th><td>{figures.similarity.pairs:.2f}<",
                  "Self-similarity: cosine with the nearest",
                  f"several items</th><td>{figures.concentration:.3f}<", f"as varied as {figures.similarity.effective:.1f} texts",
-                 f"{figures.openings[0][0]} ({figures.openings[0][1]} of 350 items)", "topic spread by stakes</th><td>3 values"):
+                 f"{figures.openings[0][0]} ({figures.openings[0][1]} of 376 items)", "topic spread by stakes</th><td>3 values"):
         assert text in page
 
 
