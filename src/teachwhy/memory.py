@@ -1,6 +1,7 @@
 """How much memory is left? Linux gives a process more than there is and kills it later, where nothing can be caught: ask first.
 
-What is reckoned is a lower bound of what a computation will hold, so that nothing is made smaller that would have fitted by far.
+What is reckoned are the largest blocks at their longest (keys, values, logits), since an answer may run to its last token; what a
+computation holds beside them is left room for by `SHARE`.
 """
 
 from __future__ import annotations
