@@ -75,7 +75,7 @@ def check(
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
     from teachwhy import interventions, progress, scenarios
 
-    meaning = meaning or interventions.meaning_installed() or "none"
+    meaning = interventions.meaning_chosen(meaning)
     reader = interventions.meaning_reader(meaning, alike)
     with progress.screen() if reader else nullcontext():
         kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), meaning=reader)

@@ -72,7 +72,7 @@ def make(
     if kind not in pipelines.KINDS:
         raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
     rows, sections = _source(kind, source), _sections(kind, constitution)
-    meaning = meaning or interventions.meaning_installed() or "none"
+    meaning = interventions.meaning_chosen(meaning)
     # What the source has is all that there can be; what is drafted has no end, so that there must be a number.
     wanted = n if rows else n or 10
     parameters: dict[str, Any] = {"max_tokens": answer_tokens} | ({} if temperature is None else {"temperature": temperature})

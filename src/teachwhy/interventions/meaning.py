@@ -28,11 +28,11 @@ class Meaning:
     alike: float = ALIKE
 
 
-def installed() -> str | None:
-    """The encoder that can be installed beside us, where it is: what commands read by if no model is named."""
+def chosen(named: str | None) -> str:
+    """What commands read by: the model that is named, else the encoder that can be installed beside us, where it is, else `none`."""
     from teachwhy import minilm
 
-    return minilm.NAME if minilm.archive() else None
+    return named or (minilm.NAME if minilm.archive() else "none")
 
 
 def reader(model: str | None, alike: float) -> Meaning | None:
