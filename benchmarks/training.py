@@ -68,7 +68,7 @@ def peak() -> float:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     best = 0.0
-    for size in (1024, 2048, 3072):
+    for size in (1024, 2048, 3072, *([8192] if device == "cuda" else [])):
         a, b = torch.randn(2, size, size, device=device).to(getattr(torch, compute.number_format()))
         for _ in range(4):
             start = time.perf_counter()

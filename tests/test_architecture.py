@@ -11,7 +11,7 @@ MEETING_PLACES = {"study", "cli", "cli_data", "cli_make", "cli_tables", "_regist
 PLAN_MAY_SEE = {"training.recipe"}
 DOORS = {"transformers": {"weights", "sampler", "attention", "cache", "fakes", "training", "study", "cli"}, "trl": {"training", "chat"},
          "inspect_ai": {"llm", "provider", "scenarios", "scripted", "upstream"}, "jinja2": {"report", "chat"},
-         "matplotlib": {"report"}, "scipy": {"compare", "interventions"}}
+         "matplotlib": {"report"}, "triton": {"decode"}, "scipy": {"compare", "interventions"}}
 
 
 def imports(path: Path) -> set[str]:

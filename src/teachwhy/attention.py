@@ -11,14 +11,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from inspect import signature
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
+from teachwhy import decode
 from teachwhy.errors import UserError
 
+try:
+    from torch.nn.attention.varlen import varlen_attn
+    _VARLEN = varlen_attn if "window_size" in signature(varlen_attn).parameters else None
+except ImportError:  # before torch 2.10
+    _VARLEN = None
 NAME = "teachwhy"
 ELSEWHERE = "Serve it with vLLM or `transformers serve` and name it as openai-api/<service>/<model>."
 """What to do with a model that is not computed here."""
@@ -48,10 +57,14 @@ class Prefixes:
     Attributes:
         keys: of G prompts, [G, K, P, D] for each layer.
         values: likewise.
+        prompt_lengths: places of each prompt that are filled, [G].
+        lengths: tokens of its own that each row has before the one that it decodes now, [R].
     """
 
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
+    prompt_lengths: torch.Tensor
+    lengths: torch.Tensor
 
 
 def texts(boundaries: torch.Tensor) -> Packed:
@@ -83,9 +96,10 @@ def attend(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Ten
         raise UserError(f"This model {what}, which teachwhy's own engine does not compute", ELSEWHERE)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if prefixes is not None and attention_mask is not None:
-        bias = _within(attention_mask, sliding_window)
-        layer = module.layer_idx
-        return _continue(query * scale, key, value, prefixes.keys[layer], prefixes.values[layer], bias), None
+        before, known = prefixes.keys[module.layer_idx], prefixes.values[module.layer_idx]
+        if decode.serves(query):
+            return decode.attend(query, key, value, before, known, prefixes.prompt_lengths, prefixes.lengths, scale, sliding_window), None
+        return _continue(query * scale, key, value, before, known, _within(attention_mask, sliding_window)), None
     if query.shape[2] == 1 or attention_mask is not None:
         return _fused(query, key, value, attention_mask, scale).transpose(1, 2), None
     if packed is None:
@@ -155,7 +169,10 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
          ) -> torch.Tensor:
     """One packed row: query [H, T, D], key and value [K, T, D] -> [H, T, D]."""
     heads, places, width = query.shape
-    if query.device.type != "cpu" and not packed.shared and not _cuts(window, max(packed.lengths)):
+    on_processor = query.device.type == "cpu"
+    if not on_processor and not packed.shared and (found := _whole(query, key, value, packed.lengths, scale, window)) is not None:
+        return found
+    if not on_processor and not packed.shared and not _cuts(window, max(packed.lengths)):
         parts = (part.split(packed.lengths, 1) for part in (query, key, value))
         return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
     longest = max(packed.lengths[1:], default=0) if packed.shared else max(packed.lengths)
@@ -167,6 +184,28 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     out = [_block(folded[:, :, rows], [key[:, part] for part in seen], [value[:, part] for part in seen], mask, scale)
            for rows, seen, mask in _blocks(packed, query, window)]
     return torch.cat(out, 2).view(heads, places, width)
+
+
+def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: tuple[int, ...], scale: float, window: int | None,
+           ) -> torch.Tensor | None:
+    """All texts of a row in one of torch's kernels, which a GPU has for 16 bits; None where it has none for these."""
+    kind = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else value.dtype
+    if _VARLEN is None or kind not in (torch.bfloat16, torch.float16) or query.shape[-1] % 8 or query.shape[-1] > 256:
+        return None
+    share = query.shape[0] // key.shape[0]  # not every version lets heads share keys
+    queries, keys, values = (rows.to(kind).repeat_interleave(times, 0).transpose(0, 1) if times > 1 else rows.to(kind).transpose(0, 1)
+                             for rows, times in ((query, 1), (key, share), (value, share)))
+    bounds, longest = _bounds(lengths, query.device), max(lengths)
+    sight = (-1 if window is None else window - 1, 0)  # how far back and ahead
+    found: torch.Tensor = _VARLEN(queries, keys, values, bounds, bounds, longest, longest, scale=scale, window_size=sight)
+    return found.transpose(0, 1)
+
+
+@lru_cache(maxsize=4)
+def _bounds(lengths: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Where texts begin and end, [N + 1]: the same for all layers."""
+    with torch.inference_mode(False):  # training may meet it too
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
 
 
 def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scale: float) -> torch.Tensor:
@@ -201,8 +240,19 @@ def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths:
 
 def _apart(rows: torch.Tensor, lengths: Sequence[int], numbers: Sequence[int], longest: int) -> torch.Tensor:
     """Some of the texts of one row side by side, filled up to the longest: [X, T, D] -> [X, N, longest, D]."""
+    if rows.device.type != "cpu":  # one kernel for all; what fills up means nothing
+        return rows[:, _places(tuple(lengths), tuple(numbers), longest, rows.device)]
     parts = rows.split(list(lengths), 1)
     return torch.stack([F.pad(parts[number], (0, 0, 0, longest - lengths[number])) for number in numbers], 1)
+
+
+@lru_cache(maxsize=4)
+def _places(lengths: tuple[int, ...], numbers: tuple[int, ...], longest: int, device: torch.device) -> torch.Tensor:
+    """Where in a row the tokens of some of its texts lie, [N, longest]; behind a text's end its last one again."""
+    begins = [0, *accumulate(lengths)]
+    with torch.inference_mode(False):
+        first, last = (torch.tensor([begins[number + after] - after for number in numbers], device=device)[:, None] for after in (0, 1))
+        return torch.minimum(first + torch.arange(longest, device=device), last)
 
 
 def _tree(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scale: float) -> torch.Tensor:

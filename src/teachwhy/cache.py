@@ -7,7 +7,8 @@ which cost more than all else in a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,15 @@ ROOM = 64
 """Places come in multiples of this, so that few sizes of blocks keep the heap whole."""
 
 
+@dataclass(frozen=True)
+class Prefilled:
+    """Where the keys and values of one prompt lie in a row of several that were read together."""
+
+    cache: DynamicCache
+    begin: int
+    end: int
+
+
 class SlotCache(Cache):
     """G prompts, each continued by N samples: rows gN to gN + N - 1 belong to prompt g.
 
@@ -28,25 +38,39 @@ class SlotCache(Cache):
 
     def __init__(self, prompts: int, each: int, places: int, first: DynamicCache) -> None:
         super().__init__(layers=[])
-        self.each, self.before, self.room = each, -(-places // ROOM) * ROOM, ROOM
         rows, like = prompts * each, [layer.keys for layer in first.layers]
+        self.more = ROOM if like[0].device.type == "cpu" else 4 * ROOM  # a GPU records its step anew for blocks of another size
+        self.each, self.before, self.room = each, -(-places // ROOM) * ROOM, self.more
 
         def blocks(count: int, length: int) -> list[torch.Tensor]:
             return [k.new_zeros(count, k.shape[1], length, k.shape[3]) for k in like]
 
-        self.prefixes = Prefixes(blocks(prompts, self.before), blocks(prompts, self.before))
         self.keys, self.values = blocks(rows, self.room), blocks(rows, self.room)
         self.prompt_lengths = torch.zeros(prompts, dtype=torch.long, device=like[0].device)
         self.lengths = torch.zeros(rows, dtype=torch.long, device=like[0].device)
+        self.prefixes = Prefixes(blocks(prompts, self.before), blocks(prompts, self.before), self.prompt_lengths, self.lengths)
         self.rows = torch.arange(rows, device=like[0].device)
 
-    def put(self, prompt: int, prefill: DynamicCache) -> None:
-        """Copy a prompt that was read into its place."""
-        length = prefill.layers[0].keys.shape[2]
-        for keys, values, layer in zip(self.prefixes.keys, self.prefixes.values, prefill.layers, strict=True):
-            keys[prompt, :, :length] = layer.keys[0]
-            values[prompt, :, :length] = layer.values[0]
-        self.prompt_lengths[prompt] = length
+    def put(self, prompts: Sequence[int], read: Sequence[Prefilled]) -> None:
+        """Copy prompts that were read in one row into their places."""
+        lengths = [one.end - one.begin for one in read]
+        if len(read) == 1:
+            [place], [one] = prompts, read
+            for blocks, rows in self._by_layer(one.cache):
+                blocks[place, :, :lengths[0]] = rows[:, one.begin:one.end]
+        else:  # all at once; what comes behind a prompt means nothing
+            places, begins, ends = (torch.tensor(numbers, device=self.rows.device)[:, None]
+                                    for numbers in (prompts, [one.begin for one in read], [one.end - 1 for one in read]))
+            index = torch.minimum(begins + torch.arange(max(lengths), device=self.rows.device), ends)
+            for blocks, rows in self._by_layer(read[0].cache):
+                blocks[places[:, 0], :, :max(lengths)] = rows[:, index].transpose(0, 1)
+        self.prompt_lengths[list(prompts)] = torch.tensor(lengths, device=self.rows.device)
+
+    def _by_layer(self, read: DynamicCache) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Our blocks of prompts [G, K, P, D] beside a row [K, T, D] that was read, for keys and for values of each layer."""
+        for keys, values, layer in zip(self.prefixes.keys, self.prefixes.values, read.layers, strict=True):
+            yield keys, layer.keys[0]
+            yield values, layer.values[0]
 
     def copy(self, source: int, target: int) -> None:
         """Lay a prompt down a second time, for more samples of it than one place holds."""
@@ -58,14 +82,19 @@ class SlotCache(Cache):
         """Position [R, 1] in its text of the token that each row decodes next."""
         return (self.prompt_lengths.repeat_interleave(self.each) + self.lengths)[:, None]
 
-    def grow(self) -> None:
-        """Make room for the next token of every row: samples that began together are short together, and short blocks are read fast."""
-        if int(self.lengths.max()) < self.room:
-            return
-        self.room += ROOM
+    def reach(self, lengths: Sequence[int]) -> bool:
+        """Say how many tokens of its own each row has before its next one, and make room for that; whether the blocks were laid out anew.
+
+        Samples that began together are short together, and short blocks are read fast.
+        """
+        self.lengths.copy_(torch.tensor(lengths))
+        if max(lengths) < self.room:
+            return False
+        self.room += self.more
         for blocks in (self.keys, self.values):
             for layer, block in enumerate(blocks):
-                blocks[layer] = F.pad(block, (0, 0, 0, ROOM))
+                blocks[layer] = F.pad(block, (0, 0, 0, self.more))
+        return True
 
     def bias(self) -> torch.Tensor:
         """What is added to the scores of each row's query, [R, 1, 1, P + S]: -inf at places that are not filled."""
@@ -95,3 +124,4 @@ class SlotCache(Cache):
             for layer, block in enumerate(blocks):
                 blocks[layer] = block[kept]
         self.prompt_lengths, self.lengths, self.rows = self.prompt_lengths[which], self.lengths[index], self.rows[: len(index)]
+        self.prefixes = Prefixes(self.prefixes.keys, self.prefixes.values, self.prompt_lengths, self.lengths)

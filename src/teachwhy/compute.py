@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.util import find_spec
 from threading import Event
 from typing import TypeVar
 
@@ -45,9 +46,21 @@ def number_format() -> str:
     return "bfloat16" if has_bf16() else "float32"
 
 
+def gpus() -> list[str]:
+    """Names of the GPUs that are used here; empty where torch is not installed."""
+    if find_spec("torch") is None:
+        return []
+    import torch
+
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+
+
 def give_back() -> None:
     """Hand freed memory back to the system. The allocator keeps it (see `cli`), which is right within a stage and adds up over many."""
     gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
         if trim is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Literal
@@ -17,8 +17,9 @@ from typing import Any, Literal
 import torch
 from transformers.cache_utils import DynamicCache
 
-from teachwhy import compute, memory, progress
-from teachwhy.cache import SlotCache
+from teachwhy import compute, graphs, memory, norms, progress
+from teachwhy.attention import Packed
+from teachwhy.cache import Prefilled, SlotCache
 from teachwhy.errors import UserError
 from teachwhy.prepack import prepacked
 
@@ -100,9 +101,9 @@ def choose(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> 
         best, tokens = scaled.topk(min(decoding.top_k, scaled.shape[-1]), dim=-1)
         return _invert(best.softmax(-1), tokens, uniforms, decoding.top_p)
     total = log_total(scaled)[:, None]
-    chosen = torch.zeros_like(uniforms, dtype=torch.long)
-    rows = torch.arange(len(scaled), device=scaled.device)
-    for held in sorted({min(size, scaled.shape[-1]) for size in (*SORTED, scaled.shape[-1])}):
+    chosen, rows = torch.zeros_like(uniforms, dtype=torch.long), torch.arange(len(scaled), device=scaled.device)
+    few = SORTED if scaled.device.type == "cpu" else SORTED[1:]  # a GPU sorts many in the time in which it is asked twice
+    for held in sorted({min(size, scaled.shape[-1]) for size in (*few, scaled.shape[-1])}):
         best, tokens = (scaled if len(rows) == len(scaled) else scaled[rows]).topk(held, dim=-1)
         probabilities = (best - total[rows]).exp()
         chosen[rows] = _invert(probabilities, tokens, uniforms[rows], decoding.top_p)
@@ -214,7 +215,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     def run(share: list[_Prompt]) -> None:
         notes.extend(_run(model, requests, share, decoding, ends, max(1, fitting // count), found, done, stopped))
 
-    with prepacked(model):
+    with prepacked(model), norms.fused(model):
         fitting = memory.at_once(slots, _bytes(model, requests, decoding), model.device.type == "cpu")
         if fitting < slots:
             notes.append(f"There is memory for {fitting} samples at a time, where {slots} would be taken: so many decoded together.")
@@ -282,8 +283,11 @@ class _Wave:
         places = sum(math.ceil(len(prompt.waiting) / self.each) for prompt in prompts)
         self.held: list[_Prompt | None] = [None] * max(1, min(slots // self.each, places))
         self.rows: list[_Row | None] = [None] * (len(self.held) * self.each)
-        self.last = torch.zeros(len(self.rows), 1, dtype=torch.long, device=model.device)
+        self.read: list[tuple[_Prompt, Prefilled]] = []
+        self.together = TOGETHER * slots if model.device.type != "cpu" else 1
         self.cache: SlotCache | None = None
+        self.last = torch.zeros(0, 1, dtype=torch.long, device=model.device)
+        self.decode: Callable[[], torch.Tensor] | None = None
 
     def run(self) -> None:
         while not self.stopped.is_set():
@@ -294,83 +298,110 @@ class _Wave:
             self._step(self.cache)
 
     def _fill(self) -> None:
-        """Give every empty row the next sample of the prompt that it continues, and every idle place a prompt."""
-        for place in range(len(self.held)):
-            while not self.stopped.is_set():
-                held = self.held[place]
-                for row in self._span(place):
-                    while held is not None and held.waiting and self.rows[row] is None:
-                        self._begin(row, held)
-                idle = not any(self.rows[row] for row in self._span(place))
-                if not idle or not self._next_prompt(place):
-                    break
+        """Give every idle place a prompt, and every empty row the next sample of the prompt that it continues, while there are any."""
+        while self._left() and not self.stopped.is_set():
+            self._take_prompts()
+            begun = [one for place in range(len(self.held)) for one in self._begin(place)]
+            if not begun:
+                return
+            rows, logits = zip(*begun, strict=True)
+            tokens = self._choose(torch.stack(logits), [self.rows[row] for row in rows])
+            for place, token in zip(rows, tokens, strict=True):  # a sample that ends here leaves its row to the next
+                self._advance(place, token)
 
-    def _span(self, place: int) -> range:
-        return range(place * self.each, (place + 1) * self.each)
-
-    def _next_prompt(self, place: int) -> bool:
-        """Put the next prompt into an idle place: one that nobody has read, else the one whose samples wait longest."""
-        if self.unread:
-            self.held[place] = self._read(place, self.unread.pop())
-            return True
-        busiest = max(range(len(self.held)), key=lambda other: len(self._waiting(other)))
-        if self.cache is None or not self._waiting(busiest):
-            return False
-        self.cache.copy(busiest, place)
-        self.held[place] = self.held[busiest]
-        return True
+    def _left(self) -> bool:
+        """Does any sample still wait?"""
+        return bool(self.read or self.unread) or any(self._waiting(place) for place in range(len(self.held)))
 
     def _waiting(self, place: int) -> list[int]:
         held = self.held[place]
         return held.waiting if held is not None else []
 
-    def _read(self, place: int, prompt: _Prompt) -> _Prompt:
-        ids = torch.tensor([prompt.tokens], device=self.model.device)
-        prefill = DynamicCache()  # without the model's config: with it, layers with a window would forget what is before it
-        prompt.logits = self.model(input_ids=ids, past_key_values=prefill, logits_to_keep=1).logits[0, -1]
-        if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
-            self.cache = SlotCache(len(self.held), self.each, self.places, prefill)
-        self.cache.put(place, prefill)
-        return prompt
+    def _span(self, place: int) -> range:
+        return range(place * self.each, (place + 1) * self.each)
 
-    def _begin(self, place: int, prompt: _Prompt) -> None:
-        """Draw a sample's first token; one that ends there never takes the row."""
-        index = prompt.waiting.pop(0)
-        row = _Row(index, self.requests[index], self.decoding)
-        assert prompt.logits is not None
-        [token] = self._choose(prompt.logits[None], [row])
-        if not prompt.waiting:
-            prompt.logits = None
-        self._advance(place, row, token)
+    def _idle(self, place: int) -> bool:
+        return not self._waiting(place) and not any(self.rows[row] for row in self._span(place))
+
+    def _take_prompts(self) -> None:
+        """Put prompts that no place has had into idle places."""
+        idle = [place for place in range(len(self.held)) if self._idle(place)]
+        while idle and (self.read or self.unread) and not self.stopped.is_set():
+            self.read = self.read or self._read_on()
+            now, self.read = self.read[:len(idle)], self.read[len(idle):]
+            places, idle = idle[:len(now)], idle[len(now):]
+            if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
+                self.cache = SlotCache(len(self.held), self.each, self.places, now[0][1].cache)
+            self.cache.put(places, [prefilled for _, prefilled in now])
+            for place, (prompt, _) in zip(places, now, strict=True):
+                self.held[place] = prompt
+
+    def _begin(self, place: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """Rows of a place that take a sample now, and the logits [V] of its first token."""
+        if self._idle(place):
+            self._join(place)
+        held = self.held[place]
+        for row in self._span(place):
+            if held is not None and held.waiting and self.rows[row] is None:
+                index = held.waiting.pop(0)
+                self.rows[row] = _Row(index, self.requests[index], self.decoding)
+                assert held.logits is not None
+                yield row, held.logits
+        if held is not None and not held.waiting:
+            held.logits = None
+
+    def _join(self, place: int) -> None:
+        """Give an idle place the prompt whose samples wait longest elsewhere."""
+        busiest = max(range(len(self.held)), key=lambda other: len(self._waiting(other)))
+        if self.cache is not None and self._waiting(busiest):
+            self.cache.copy(busiest, place)
+            self.held[place] = self.held[busiest]
+
+    def _read_on(self) -> list[tuple[_Prompt, Prefilled]]:
+        """Read the next prompt; on a GPU, which a short text leaves idle, several in one packed row."""
+        prompts = [self.unread.pop()]
+        while self.unread and sum(len(prompt.tokens) for prompt in (*prompts, self.unread[-1])) <= self.together:
+            prompts.append(self.unread.pop())
+        lengths = tuple(len(prompt.tokens) for prompt in prompts)
+        ends = torch.tensor(lengths).cumsum(0).to(self.model.device)
+        ids, positions = (torch.tensor([[number for prompt in prompts for number in numbers(prompt)]], device=self.model.device)
+                          for numbers in (lambda prompt: prompt.tokens, lambda prompt: range(len(prompt.tokens))))
+        prefill = DynamicCache()  # without the model's config: with it, layers with a window would forget what is before it
+        logits = self.model(input_ids=ids, position_ids=positions, past_key_values=prefill, packed=Packed(lengths),
+                            logits_to_keep=ends - 1).logits[0]
+        for prompt, found in zip(prompts, logits, strict=True):
+            prompt.logits = found
+        return [(prompt, Prefilled(prefill, end - len(prompt.tokens), end)) for prompt, end in zip(prompts, ends.tolist(), strict=True)]
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[_Row | None]) -> list[int]:
         numbers = [0.0 if row is None else row.uniforms[len(row.tokens)] for row in rows]
         tokens = choose(logits, torch.tensor(numbers, dtype=torch.float32, device=logits.device), self.decoding)
-        taken = [place for place, row in enumerate(rows) if row is not None]  # what empty rows compute means nothing
-        if not logits[taken, tokens[taken]].isfinite().all():
+        sound = logits.gather(-1, tokens[:, None])[:, 0].isfinite()
+        found = torch.where(sound, tokens, -1).tolist()
+        if any(token < 0 for token, row in zip(found, rows, strict=True) if row is not None):  # what empty rows compute means nothing
             raise UserError("This model's logits are no numbers", "Its weights are damaged, or its training diverged: take another one.")
         if self.decoding.logprobs:
-            found = logits.float().log_softmax(-1).gather(-1, tokens[:, None])[:, 0].tolist()
-            for row, logprob in zip(rows, found, strict=True):
+            logprobs = logits.float().log_softmax(-1).gather(-1, tokens[:, None])[:, 0].tolist()
+            for row, logprob in zip(rows, logprobs, strict=True):
                 if row is not None:
                     row.logprobs.append(logprob)
-        return list(tokens.tolist())
+        return list(found)
 
-    def _advance(self, place: int, row: _Row, token: int) -> None:
-        reason = self.ends.take(row, token)
-        self.rows[place], self.last[place, 0] = (row, token) if reason is None else (None, 0)
-        if reason is not None:
+    def _advance(self, place: int, token: int) -> None:
+        row = self.rows[place]
+        if row is not None and (reason := self.ends.take(row, token)) is not None:
+            self.rows[place] = None
             self.found[row.index] = Completion(tuple(row.tokens), reason, tuple(row.logprobs), token if token in self.ends.stop else None)
             self.done(1)
 
     def _shrink(self, cache: SlotCache) -> None:
-        """Stop computing empty rows once a quarter of them are and nothing waits any more."""
-        if self.unread or any(self._waiting(place) for place in range(len(self.held))):
+        """Stop computing empty rows once many of them are and nothing waits any more."""
+        if self._left():
             return
         running = {place: [row for row in self._span(place) if self.rows[row]] for place in range(len(self.held))}
         places = [place for place, rows in running.items() if rows]
         each = max(len(running[place]) for place in places)
-        if 4 * len(places) * each > 3 * len(self.rows):
+        if len(places) * each > FEW[self.model.device.type == "cpu"] * len(self.rows):
             return
         kept = list[int]()
         for place in places:
@@ -378,18 +409,34 @@ class _Wave:
             kept += [*running[place], *empty][:each]
         cache.keep(places, kept)
         self.each, self.held = each, [self.held[place] for place in places]
-        self.rows, self.last = [self.rows[row] for row in kept], self.last[kept]
+        self.rows, self.decode = [self.rows[row] for row in kept], None
 
     def _step(self, cache: SlotCache) -> None:
         """One token for every row (empty rows compute along and are ignored)."""
-        cache.grow()
-        logits = self.model(input_ids=self.last, position_ids=cache.positions(), attention_mask=cache.bias(), past_key_values=cache,
-                            prefixes=cache.prefixes, logits_to_keep=1).logits[:, -1]
-        cache.lengths += 1
-        for place, (row, token) in enumerate(zip(self.rows, self._choose(logits, self.rows), strict=True)):
-            if row is not None:
-                self._advance(place, row, token)
-        cache.lengths *= torch.tensor([row is not None for row in self.rows], device=cache.lengths.device)
+        if cache.reach([len(row.tokens) - 1 if row else 0 for row in self.rows]):
+            self.decode = None
+        last = torch.tensor([[row.tokens[-1] if row else 0] for row in self.rows])
+        if self.decode is None:
+            self.last = last.to(self.model.device)
+            self.decode = graphs.recorded(lambda: self._logits(cache), self.model)
+        self.last.copy_(last)
+        logits = self.decode()
+        for place, token in enumerate(self._choose(logits, self.rows)):
+            self._advance(place, token)
+
+    def _logits(self, cache: SlotCache) -> torch.Tensor:
+        """Logits [R, V] of what follows each row's last token."""
+        logits: torch.Tensor = self.model(
+            input_ids=self.last, position_ids=cache.positions(), attention_mask=cache.bias(), past_key_values=cache,
+            prefixes=cache.prefixes, logits_to_keep=1).logits[:, -1]
+        return logits
+
+
+TOGETHER = 128
+"""On a GPU, tokens of prompts that are read in one row, for each slot."""
+FEW = {True: 0.75, False: 0.25}
+"""Share of rows in use at which empty ones are dropped, on a processor or not: a GPU decodes them in nearly the same time, and records
+its step anew."""
 
 
 def _rows_of_a_prompt(prompts: int, samples: int, slots: int) -> int:

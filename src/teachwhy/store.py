@@ -41,7 +41,10 @@ def file_digest(path: Path) -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the source tree that is running, `-dirty` if it was changed, or `unknown` outside a checkout."""
+    """The commit of the source tree that is running, `-dirty` if it was changed.
+
+    Outside a checkout, as in a container, what `TEACHWHY_COMMIT` says, or `unknown`.
+    """
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -51,14 +54,14 @@ def commit() -> str:
         changed = "-dirty" if git("status", "--porcelain", "--untracked-files=no", ":/src", ":/studies").strip() else ""
         return git("rev-parse", "--short=10", "HEAD").strip() + changed
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("TEACHWHY_COMMIT", "unknown")
 
 
 def provenance() -> dict[str, str]:
     """Who computed this: version, commit, Python, machine."""
     products = compute.number_format() if find_spec("torch") else "no torch"  # data can be made without it
     return {"teachwhy": __version__, "commit": commit(), "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {products}"}
+            "machine": ", ".join([platform.machine(), f"{os.cpu_count()} cores", products, *compute.gpus()])}
 
 
 def write_json(path: Path, value: Any) -> None:
