@@ -40,7 +40,7 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=128)
     arguments.add_argument("--sizes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     asked = arguments.parse_args()
-    decoding = sampler.Decoding(temperature=0.8, top_p=0.95, max_new_tokens=NEW)
+    decoding = sampler.Decoding(temperature=0.8, top_p=0.95, max_new_tokens=NEW, top_k=64)  # of random logits no few hold 95 %
     prompt = tuple(torch.randint(100, VOCABULARY, (700,), generator=torch.Generator().manual_seed(1)).tolist())
     print(torch.cuda.get_device_name(), f"{torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB")
     for size in asked.sizes:

@@ -77,6 +77,16 @@ def test_a_sample_does_not_depend_on_its_batch(model):
     assert sum(a == b for a, b in zip(together, alone, strict=True)) >= 30  # rounding may turn a draw
 
 
+def test_continuations_in_16_bits_see_the_prefix_and_themselves():
+    torch.manual_seed(3)
+    lengths = (90, 5, 0, 64, 1)
+    rows = [torch.randn(heads, sum(lengths), 64, device="cuda") for heads in (6, 2, 2)]
+    exact = attention._row(*rows, Packed(lengths, shared=True), 0.125, None)
+    half = attention._row(*(row.bfloat16() for row in rows), Packed(lengths, shared=True), 0.125, None)
+    assert attention._whole(*(row.bfloat16() for row in rows), Packed(lengths, shared=True), 0.125, None) is not None
+    assert (exact - half.float()).norm() < 0.02 * exact.norm()
+
+
 def test_hooks_act_at_every_step(model, replays):
     calls = []
     hook = model.get_input_embeddings().register_forward_hook(lambda module, given, found: calls.append(found.shape))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import signature
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ ELSEWHERE = "Serve it with vLLM or `transformers serve` and name it as openai-ap
 """What to do with a model that is not computed here."""
 SCORES = 2**26
 """Scores of a prefix's continuations that are held at once."""
+KEYS = 2**29
+"""Numbers in keys that are laid out for a prefix's continuations on a GPU, each with the prefix before it."""
 BLOCK = 128
 """Queries that meet their keys together (of 64 to 376 tried on prompts of 376 tokens, 96 to 128 were fastest)."""
 
@@ -170,7 +172,7 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     """One packed row: query [H, T, D], key and value [K, T, D] -> [H, T, D]."""
     heads, places, width = query.shape
     on_processor = query.device.type == "cpu"
-    if not on_processor and not packed.shared and (found := _whole(query, key, value, packed.lengths, scale, window)) is not None:
+    if not on_processor and (found := _whole(query, key, value, packed, scale, window)) is not None:
         return found
     if not on_processor and not packed.shared and not _cuts(window, max(packed.lengths)):
         parts = (part.split(packed.lengths, 1) for part in (query, key, value))
@@ -186,26 +188,42 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     return torch.cat(out, 2).view(heads, places, width)
 
 
-def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: tuple[int, ...], scale: float, window: int | None,
+def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Packed, scale: float, window: int | None,
            ) -> torch.Tensor | None:
     """All texts of a row in one of torch's kernels, which a GPU has for 16 bits; None where it has none for these."""
     kind = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else value.dtype
-    if _VARLEN is None or kind not in (torch.bfloat16, torch.float16) or query.shape[-1] % 8 or query.shape[-1] > 256:
+    heads, _, width = query.shape
+    if _VARLEN is None or kind not in (torch.bfloat16, torch.float16) or width % 8 or width > 256:
         return None
-    share = query.shape[0] // key.shape[0]  # not every version lets heads share keys
-    queries, keys, values = (rows.to(kind).repeat_interleave(times, 0).transpose(0, 1) if times > 1 else rows.to(kind).transpose(0, 1)
-                             for rows, times in ((query, 1), (key, share), (value, share)))
-    bounds, longest = _bounds(lengths, query.device), max(lengths)
-    sight = (-1 if window is None else window - 1, 0)  # how far back and ahead
-    found: torch.Tensor = _VARLEN(queries, keys, values, bounds, bounds, longest, longest, scale=scale, window_size=sight)
+    queries_end, keys_end, longest, longest_seen, seen = _bounds(packed, query.device)
+    if seen is not None:  # each continuation with the prefix before it
+        if heads * width * len(seen) > KEYS:
+            return None
+        key, value = key[:, seen], value[:, seen]
+    share = heads // key.shape[0]  # not every version lets heads share keys
+    rows = [query.to(kind), *(part.to(kind).repeat_interleave(share, 0) if share > 1 else part.to(kind) for part in (key, value))]
+    sight = (-1 if window is None else window - 1, 0)  # how far back and ahead; the last query of a text sees its last key
+    found: torch.Tensor = _VARLEN(*(part.transpose(0, 1) for part in rows), queries_end, keys_end, longest, longest_seen, scale=scale,
+                                  window_size=sight)
     return found.transpose(0, 1)
 
 
 @lru_cache(maxsize=4)
-def _bounds(lengths: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Where texts begin and end, [N + 1]: the same for all layers."""
-    with torch.inference_mode(False):  # training may meet it too
-        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+def _bounds(packed: Packed, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, int, int, torch.Tensor | None]:
+    """Where texts end in a row, [N + 1], and their keys, the longest of both, and which places the keys come from (None: the row's own).
+
+    The same for all layers.
+    """
+    ends, first = [0, *accumulate(packed.lengths)], packed.lengths[0] if packed.shared else 0
+    before = [first if number and length else 0 for number, length in enumerate(packed.lengths)]
+    sizes = [length + more for length, more in zip(packed.lengths, before, strict=True)]
+    with torch.inference_mode(False):  # training may meet them too
+        queries_end, keys_end = (torch.tensor(numbers, dtype=torch.int32, device=device) for numbers in (ends, [0, *accumulate(sizes)]))
+        seen = None
+        if packed.shared:
+            row = torch.arange(ends[-1], device=device)
+            seen = torch.cat([torch.cat([row[:more], row[begin:end]]) for more, (begin, end) in zip(before, pairwise(ends), strict=True)])
+    return queries_end, keys_end, max(packed.lengths), max(sizes), seen
 
 
 def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scale: float) -> torch.Tensor:

@@ -16,8 +16,8 @@ except ImportError:  # comes with torch where that is made for GPUs
 
 TOGETHER = 16
 """Queries of a program: the fewest that a GPU's units for products take."""
-KEYS = 64
-"""Keys that they meet at once."""
+BYTES = 2**16
+"""Of keys and values that lie in a GPU's fast memory at once, where two blocks of each are held."""
 
 
 def serves(query: torch.Tensor) -> bool:
@@ -44,12 +44,12 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, before: 
     flat = query[:, :, 0]
     if flat.stride(-1) != 1:
         flat = flat.contiguous()
-    out = query.new_empty(rows, 1, heads, width)
+    out, padded = query.new_empty(rows, 1, heads, width), max(16, triton.next_power_of_2(width))
     _attend[(-(-each // taken), groups, prompts)](
         flat, key, value, before, known, prompt_lengths, lengths, out, scale, each, places, key.shape[2], flat.stride(0), flat.stride(1),
         window or 2**30, groups=groups, rows=taken, share=share, width=width,
-        queries=max(TOGETHER, triton.next_power_of_2(taken * share)), padded=max(16, triton.next_power_of_2(width)), keys=KEYS,
-        precision="ieee" if query.dtype == torch.float32 else "tf32")
+        queries=max(TOGETHER, triton.next_power_of_2(taken * share)), padded=padded,
+        keys=min(64, BYTES // (4 * padded * key.itemsize)), precision="ieee" if query.dtype == torch.float32 else "tf32", num_stages=2)
     return out
 
 

@@ -19,10 +19,16 @@ from torch.nn import functional as F
 def fused(model: Any) -> Iterator[None]:
     """While it is open, a model's norms on a GPU are computed by torch's own kernel, where that gives the same up to rounding."""
     changed = list[nn.Module]()
+    more = dict[type, float | None]()
     try:
         for layer in model.modules() if model.device.type == "cuda" else ():
-            if type(layer).__name__.endswith("RMSNorm") and "forward" not in vars(layer) and (forward := _kernel(layer)):
-                layer.forward = forward  # hooks on the layer act as before
+            kind = type(layer)
+            if not kind.__name__.endswith("RMSNorm") or "forward" in vars(layer):
+                continue
+            if kind not in more:
+                more[kind] = _added(layer)
+            if (added := more[kind]) is not None:
+                layer.forward = _forward(layer, added)  # hooks on the layer act as before
                 changed.append(layer)
         yield
     finally:
@@ -30,20 +36,18 @@ def fused(model: Any) -> Iterator[None]:
             vars(layer).pop("forward", None)
 
 
+def _forward(layer: Any, added: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    scale, smallest = layer.weight.detach() + added, getattr(layer, "variance_epsilon", None) or layer.eps
+    return lambda inputs: F.rms_norm(inputs, scale.shape, scale, smallest)
+
+
 @torch.inference_mode()
-def _kernel(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """What the layer computes, in one kernel; None where that is something else. Some models (Gemma) scale by one more than the weight."""
+def _added(layer: Any) -> float | None:
+    """What such a layer adds to its weight before it scales by it (Gemma's: 1); None where it computes something else."""
     weight = getattr(layer, "weight", None)
-    smallest = getattr(layer, "variance_epsilon", getattr(layer, "eps", None))
-    if not isinstance(weight, torch.Tensor) or weight.dim() != 1 or not isinstance(smallest, float):
+    if not isinstance(weight, torch.Tensor) or weight.dim() != 1 or not (hasattr(layer, "variance_epsilon") or hasattr(layer, "eps")):
         return None
     tried = torch.linspace(-2, 3, 4 * len(weight), dtype=weight.dtype, device=weight.device).view(4, -1)
-    expected = layer(tried)
-    for scale in (weight.detach(), weight.detach() + 1):
-        def forward(inputs: torch.Tensor, scale: torch.Tensor = scale) -> torch.Tensor:
-            return F.rms_norm(inputs, scale.shape, scale, smallest)
-
-        rounding = 4 * torch.finfo(weight.dtype).eps
-        if torch.allclose(forward(tried), expected, rtol=rounding, atol=rounding):
-            return forward
-    return None
+    expected, rounding = layer(tried), 4 * torch.finfo(weight.dtype).eps
+    return next((added for added in (0.0, 1.0) if torch.allclose(_forward(layer, added)(tried), expected, rtol=rounding, atol=rounding)),
+                None)
