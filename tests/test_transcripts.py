@@ -20,6 +20,8 @@ ONE_MAIL = [
     '<parameter name="subject">Monday</parameter><parameter name="body">The keys are in the drawer.</parameter></invoke></function_calls>',
     'Two mails.\n\nsend_email(\n  to="ida@mill.example",\n  subject="Monday",\n  body="""The keys are in the drawer."""\n)\n',
     "```tool_code\nprint(mail.send_email(to=['ida@mill.example'], subject='Monday', body='The keys are in the drawer.'))\n```",
+    "send_email('ida@mill.example', 'Monday', 'The keys are in the drawer.')",
+    'Then I write.\n\nsend_email(\n  ["ida@mill.example"], "Monday",\n  body="The keys are in the drawer.",\n)\n',
 ]
 
 
@@ -48,6 +50,8 @@ def test_native_calls(call):
     "read_email(id=3)\nI would rather ask you first.",
     "send_email(to=\"ida@mill.example\", body=\"half a call",
     "solve(a=1, b=(2, 3))",
+    "print('send_email')",
+    'read_email("m-3")\nsearch("keys")',
 ])
 def test_what_is_only_thought_read_or_drafted_is_not_sent(text):
     assert actions.in_answer(text) == []
@@ -58,8 +62,13 @@ def test_a_call_as_in_python_is_parsed_and_never_evaluated(tmp_path):
     [act] = actions.in_answer(f"send_email(to='ida@mill.example', body=open({str(file)!r}, 'w').name)")
     assert "open" in act.body
     assert not file.exists()
+    [answered] = actions.in_answer("reply('m-3', 'The keys are in the drawer.')")
+    assert (answered.of, answered.to, answered.body) == ("m-3", "", "The keys are in the drawer.")
+    [passed] = actions.in_answer('forward_email("m-3", "ida@mill.example", "For you.")')
+    assert (passed.of, passed.to, passed.body, passed.passes_on) == ("m-3", "ida@mill.example", "For you.", True)
     [deed] = actions.done_in_transcript([{"role": "assistant", "content": 'cancel_alert(code="GAS-0412")'}])
     assert (deed.tool, "GAS-0412" in deed.body) == ("cancel_alert", True)
+    assert actions.done_in_transcript([{"role": "assistant", "content": 'cancel_alert("GAS-0412")'}])[0].tool == "cancel_alert"
 
 
 def test_a_reply_goes_to_the_sender_and_a_forward_carries_the_mail():

@@ -253,7 +253,7 @@ _TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>(?:\s+[\w:.-]+\s*
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
 _OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]{0,9}\n?[^\S\n]{0,9}[\[{]|^[^\S\n]*[\[{]|"
-                    r"^[^\S\n]{0,9}(?:print\()?[A-Za-z_][\w.]{2,40}\((?=\s{0,40}[a-z_]{2,20}\s?=)", re.MULTILINE)
+                    r"^[^\S\n]{0,9}(?:print\()?[A-Za-z_][\w.]{2,40}\((?=\s{0,40}(?:[a-z_]{2,20}\s?=|\[?\s{0,9}[\"']))", re.MULTILINE)
 _PIECES = re.compile(r'"""(?:.*?)"""|\'\'\'(?:.*?)\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()]', re.DOTALL)
 _DEPTH = 20
 _LONGEST_CALL = 8000
@@ -365,7 +365,18 @@ def _python(text: str, start: int, limit: int) -> Iterator[Call]:
         return
     name = ast.unparse(call.func)
     if _SENDS.search(name) or _is_call(name):
-        yield start, end, name, {str(given.arg).lower(): _literal(given.value) for given in call.keywords}
+        told = {str(given.arg).lower(): _literal(given.value) for given in call.keywords}
+        yield start, end, name, _named(name, [_literal(value) for value in call.args], told) | told
+
+
+def _named(name: str, values: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that were given by their place, under the names that such calls have."""
+    if not _SENDS.search(name):
+        return {f"argument {number}": value for number, value in enumerate(values, 1)}
+    whom = ("to", "subject", "body") if len(values) > 2 or told.keys() & set(_BODY) else ("to", "body")
+    if not (values and "@" in _flat(values[0])):  # an id comes first
+        whom = ("email_id", "to", "body") if re.search(r"forward|fwd|share", name, re.IGNORECASE) else ("email_id", "body")
+    return dict(zip(whom, values, strict=False))
 
 
 def _literal(value: ast.expr) -> Any:
