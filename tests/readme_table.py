@@ -24,7 +24,7 @@ def rendered() -> str:
     results = json.loads(path.read_text())
     minutes = sum(results["run"]["stage_seconds"].values()) / 60
     note = (f"`{path.relative_to(ROOT)}`: commit {results['provenance']['commit']}, training seeds {results['study']['train_seeds']}, "
-            f"{results['provenance']['machine']}, {minutes:.0f} minutes of computing.")
+            f"{'; '.join(results['run'].get('machines') or [results['provenance']['machine']])}, {minutes:.0f} minutes of computing.")
     table = f"{markdown_table(results)}\n\n{note}\n"
     return BLOCK.sub(lambda match: match.group(1) + table + match.group(2), text)
 

@@ -43,6 +43,7 @@ class Study:
     meaning: interventions.Meaning | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage folder -> how long it took when it was computed
     peaks: dict[str, float | None] = field(default_factory=dict)  # most memory (GiB) of the process, up to that stage
+    machines: set[str] = field(default_factory=set)  # where stages were computed
     share: float | None = None  # the chosen dose, as a share of the organism's budget
     dose: list[dict[str, Any]] | None = None
     shipped: dict[str, Any] | None = None
@@ -116,6 +117,7 @@ def _stage(state: Study, name: str, inputs: dict[str, Any], make: Callable[[Path
     folder = state.stages.stage(name, inputs, made)
     done = store.read_json(folder / "done.json")
     state.seconds[folder.name] = float(done["seconds"])
+    state.machines.add(done["provenance"]["machine"])
     state.peaks[folder.name] = done.get("peak_memory_gib")  # stages of an older version do not know it
     state.advance(work)
     return folder
@@ -311,7 +313,7 @@ def _conclude(state: Study, root: Checkpoint, arms: list[ArmResult], out: Path, 
         store.write_jsonl(folder / f"{arm.name}.jsonl", [o.model_dump(mode="json") for o in arm.outcomes])
     peaks = list(state.peaks.values())
     results["run"] = {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "this_run_seconds": round(time.time() - started),
-                      "stage_seconds": state.seconds,
+                      "stage_seconds": state.seconds, "machines": sorted(state.machines),
                       "peak_memory_gib": None if None in peaks else max([store.peak_memory(), *(p for p in peaks if p)])}
     store.write_json(out / "results.json", results)
     write_report(results, [outcome for arm in arms for outcome in arm.outcomes], out / "report.html")
