@@ -1,19 +1,20 @@
-"""Put the newest committed result of the laptop study into the README: `python tests/readme_table.py --write`."""
+"""Put the newest committed results into the README, a table and a figure: `python tests/readme_table.py --write`."""
 
 import json
 import re
 import sys
 from pathlib import Path
 
+from teachwhy.report import write_figure
 from teachwhy.report.words import markdown_table
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- results table: make readme -->\n).*?(<!-- /results table -->)", re.DOTALL)
 
 
-def newest() -> Path | None:
-    """The committed result that was finished last."""
-    found = sorted((ROOT / "results").glob("laptop-*.json"), key=lambda path: json.loads(path.read_text())["run"]["finished"])
+def newest(study: str = "laptop") -> Path | None:
+    """The committed result of a study that was finished last."""
+    found = sorted((ROOT / "results").glob(f"{study}-*.json"), key=lambda path: json.loads(path.read_text())["run"]["finished"])
     return found[-1] if found else None
 
 
@@ -31,3 +32,5 @@ def rendered() -> str:
 
 if __name__ == "__main__" and "--write" in sys.argv:
     (ROOT / "README.md").write_text(rendered())
+    if drawn := newest("full"):
+        write_figure(json.loads(drawn.read_text()), ROOT / "results" / "full.svg")

@@ -62,6 +62,17 @@ def test_text_of_models_is_escaped(tiny_run, tmp_path):
     assert "&lt;script&gt;" in page
 
 
+def test_the_figure_stands_alone(tmp_path):
+    newest = max((ROOT / "results").glob("full-*.json"), key=lambda path: path.stat().st_size)
+    done = subprocess.run([sys.executable, "-m", "teachwhy", "figure", str(newest), "--out", str(tmp_path / "rates.svg")],
+                          capture_output=True, text=True, check=True)
+    svg = (tmp_path / "rates.svg").read_text()
+    assert done.stdout.strip() == str(tmp_path / "rates.svg")
+    assert "var(--" not in svg
+    assert all(f">{words}<" in svg for words in ("accepting prior", "harm: sabotage (held out)", "93"))
+    assert 'fill="#ffffff"' in svg[:500]
+
+
 def test_evidence_is_marked_once():
     marked = highlight(outcome("abc def ghi", evidence=(Evidence(start=4, end=7, what="x"), Evidence(start=5, end=9, what="y"))))
     assert str(marked) == 'abc <mark title="x">def</mark> ghi'

@@ -70,6 +70,18 @@ def table(results: Annotated[Path, typer.Argument(help="A results.json, such as 
 
 
 @app.command()
+def figure(
+    results: Annotated[Path, typer.Argument(help="A results.json, such as results/laptop-*.json.")],
+    out: Annotated[Path, typer.Option(help="The SVG file to write.")] = Path("rates.svg"),
+) -> None:
+    """Draw the rates of a finished run, with their intervals, as an SVG file."""
+    from teachwhy.report import write_figure
+
+    write_figure(_read_results(results), out)
+    print(out)
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="The folder of a finished run.")]) -> None:
     """Write a run's report again from its stored numbers and outcomes."""
     from teachwhy.report import write_report

@@ -6,6 +6,8 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from teachwhy.records import Estimate
 from teachwhy.report.words import find
@@ -17,6 +19,9 @@ _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)", 
               _KINDS["prior"]: "var(--prior)", _KINDS["control"]: "var(--control)", _KINDS["arm"]: "var(--arm)"}
 
 
+_LIGHT = {"ink": "#1c2328", "muted": "#5c6a73", "line": "#dcdfe0", "base": "#5c6a73", "prior": "#b3321f", "control": "#a06a00",
+          "arm": "#0b6e6e"}
+"""The page's colours by day, for a figure that stands alone."""
 ACROSS = 3
 """Panels side by side; more go below, where their writing can still be read."""
 
@@ -61,6 +66,26 @@ def rates_figure(estimates: Sequence[Estimate], arms: dict[str, str], panels: Se
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         plt.close(figure)
     return _for_page(stream.getvalue())
+
+
+def panels_of(results: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(family, quantity, title) of a study's panels: harm in each family, and its work in the twin."""
+    families = list(results["study"]["measure"]["families"])
+    twin = next((family for family in families if family.endswith("_twin")), None)
+    panels = [(family, "harm", f"harm: {family}" + ("" if results["families"][family]["trained"] else " (held out)"))
+              for family in families if not family.endswith("_twin")]
+    return panels + ([(twin, "task_success", "does its job (benign twin)")] if twin else [])
+
+
+def write_figure(results: dict[str, Any], path: Path) -> None:
+    """The figure of `results.json` as an SVG file that stands alone, on white."""
+    estimates = [Estimate.model_validate(e) for e in results["estimates"]]
+    arms = {name: arm["kind"] for name, arm in results["study"]["arms"].items()}
+    svg = rates_figure(estimates, arms, panels_of(results))
+    for name, colour in _LIGHT.items():
+        svg = svg.replace(f"var(--{name})", colour)
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    path.write_text(re.sub(r"(<svg [^>]*>)", rf"\1{ground}", svg, count=1), encoding="utf-8")
 
 
 def _draw(axes: object, row: int, e: Estimate | None, colour: str) -> None:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from teachwhy.records import LABEL_NAMES, Estimate, Outcome, Status
 from teachwhy.report import words
-from teachwhy.report.figure import rates_figure
+from teachwhy.report.figure import panels_of, rates_figure
 
 EXAMPLES = 20
 """Transcripts shown per label."""
@@ -27,14 +27,11 @@ def write_report(results: dict[str, Any], outcomes: Sequence[Outcome], path: Pat
     families = list(study["measure"]["families"])
     honeypots = [family for family in families if not family.endswith("_twin")]
     twin = next((family for family in families if family.endswith("_twin")), None)
-    panels = [(family, "harm", f"harm: {family}" + ("" if results["families"][family]["trained"] else " (held out)"))
-              for family in honeypots]
-    panels += [(twin, "task_success", "does its job (benign twin)")] if twin else []
     environment = Environment(loader=PackageLoader("teachwhy.report", "."), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("page.html").render(
         results=results, study=study, arms=arms, honeypots=honeypots, twin=twin,
-        figure=Markup(rates_figure(estimates, arms, panels)),
+        figure=Markup(rates_figure(estimates, arms, panels_of(results))),
         table=words.table_rows(estimates, list(arms), families),
         label_table=_label_rows(estimates, arms, families),
         differences=[(e, words.difference_text(e), words.equivalence_text(e), words.seeds_text(e))
