@@ -129,3 +129,19 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path):
 def test_provenance_needs_no_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert store.provenance()["machine"].endswith("no torch")
+
+
+def test_a_folder_made_aside_is_whole_or_not_there(tmp_path):
+    def fail(making):
+        (making / "part").write_text("1")
+        raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"), store.made_aside(tmp_path / "a" / "model") as making:
+        fail(making)
+    assert list((tmp_path / "a").iterdir()) == []
+    with store.made_aside(tmp_path / "a" / "model") as making:
+        (making / "whole").write_text("mine")
+        (tmp_path / "a" / "model").mkdir()  # another process, which was first
+        (tmp_path / "a" / "model" / "whole").write_text("theirs")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model"]
+    assert (tmp_path / "a" / "model" / "whole").read_text() == "theirs"

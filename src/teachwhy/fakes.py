@@ -5,9 +5,9 @@ It ships, so that a user's tests can run the very same code as a study.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
+
+from teachwhy import store
 
 CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
           "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
@@ -35,12 +35,7 @@ def toy_model(folder: Path, seed: int = 0) -> Path:
         vocab_size=len(inner.get_vocab()), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=4096, bos_token_id=1, eos_token_id=2, pad_token_id=2,
         tie_word_embeddings=True))
-    making = folder.with_name(f"{folder.name}.making-{os.getpid()}")
-    making.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(making, safe_serialization=True)
-    tokenizer.save_pretrained(making)
-    if folder.exists():
-        shutil.rmtree(making)
-    else:
-        os.replace(making, folder)
+    with store.made_aside(folder) as making:
+        model.save_pretrained(making, safe_serialization=True)
+        tokenizer.save_pretrained(making)
     return folder

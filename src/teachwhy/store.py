@@ -15,7 +15,8 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -157,6 +158,26 @@ def _clear(making: Path) -> None:
 def peak_memory() -> float:
     """The most memory that this process has held so far, in GiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+
+
+@contextmanager
+def made_aside(final: Path) -> Iterator[Path]:
+    """A new folder beside `final` to make it in: it has that name only when it is whole. Where another process was first, its own stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    making = final.with_name(f"{final.name}.making-{os.getpid()}")
+    try:
+        making.mkdir(parents=True, exist_ok=True)
+        yield making
+        try:
+            os.replace(making, final)
+        except OSError:
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def key_of(stage: Path) -> str:

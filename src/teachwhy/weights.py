@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from teachwhy import compute, minilm
 from teachwhy.errors import UserError
-from teachwhy.store import digest, file_digest, read_json
+from teachwhy.store import digest, file_digest, made_aside, read_json
 
 EMBEDDED = "smollm2"
 TOY = "toy"
@@ -95,16 +94,12 @@ def _converted(source: Path, name: str) -> Path:
             pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     model.hf_quantizer, model.is_quantized = None, False
     model.config.__dict__.pop("quantization_config", None)
-    making = final.with_name(f"{final.name}.making-{os.getpid()}")
     try:
-        making.mkdir(parents=True)
-        save(model, tokenizer, making)
-        os.replace(making, final)
+        with made_aside(final) as making:
+            save(model, tokenizer, making)
     except OSError as error:
-        shutil.rmtree(making, ignore_errors=True)
-        if not (final / "model.safetensors").exists():  # another process may have been first
-            raise UserError(f"Cannot write the model cache {final.parent} ({error.strerror})",
-                            "Set TEACHWHY_CACHE to a folder with 1 GB of free space.") from error
+        raise UserError(f"Cannot write the model cache {final.parent} ({error.strerror})",
+                        "Set TEACHWHY_CACHE to a folder with 1 GB of free space.") from error
     return final
 
 
