@@ -22,13 +22,17 @@ from pathlib import Path
 from teachwhy import compute, interventions, training, weights
 from teachwhy.training.sft import shared_batch
 
+PARTS = {"plain_chat": 1.0}
+MORE = {"plain_chat": 0.35, "difficult_advice": 0.4, "curiosity_advice": 0.25}
+"""What is read where 60,000 tokens are too few."""
+
 
 def rows_of(tokens: int) -> list[training.Row]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(weights.embedded())
     with tempfile.TemporaryDirectory() as folder:
-        mixture = interventions.Mixture(parts={"plain_chat": 1.0}, tokens=tokens)
+        mixture = interventions.Mixture(parts=MORE if tokens > 60_000 else PARTS, tokens=tokens)
         interventions.build(mixture, tokenizer, 1, [], Path(folder))
         read = [json.loads(line) for line in (Path(folder) / "rows.jsonl").read_text().splitlines()]
     return [{key: row[key] for key in ("input_ids", "labels")} for row in read]
