@@ -92,7 +92,7 @@ def test_hooks_act_at_every_step(model, replays):
     hook = model.get_input_embeddings().register_forward_hook(lambda module, given, found: calls.append(found.shape))
     sampler.sample(model, [sampler.Request(p, 1) for p in prompts(9, 14)], sampler.Decoding(1.0, 1.0, 12), frozenset(), 2)
     hook.remove()
-    assert len(calls) == 1 + 11
+    assert len(calls) == 2 + 11, "each prompt by itself, and each step"
     assert replays == {"recorded": 0, "eager": 1}
 
 
@@ -170,8 +170,9 @@ def test_where_memory_runs_out_fewer_decode_together(model, monkeypatch, caplog)
     assert [len(one.tokens) for one in found] == [40] * 64
 
 
+# Of long texts the kernel's gradients are sums in no fixed order, and the same up to rounding.
 @pytest.mark.parametrize("lora", [0, 4])
-def test_training_learns_and_is_the_same_to_the_bit(folder, tmp_path, lora):
+def test_training_of_short_texts_is_the_same_to_the_bit(folder, tmp_path, lora):
     rows = [{"input_ids": list(p), "labels": [-100] * 3 + list(p[3:])} for p in prompts(40, 25, 60, 33) * 6]
     recipe = training.Recipe(lr=1e-2, batch_tokens=120, lora=lora, passes=3)
     for name in "ab":

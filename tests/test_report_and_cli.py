@@ -1,5 +1,6 @@
 """The page is whole, escaped and self-contained; mistakes on the command line are one sentence and exit code 2."""
 
+import json
 import re
 import subprocess
 import sys
@@ -60,6 +61,12 @@ def test_text_of_models_is_escaped(tiny_run, tmp_path):
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("name", ["laptop-1d0d6498dd.json", "laptop-b3254b5a0c.json", "full-fffca8a531.json"])
+def test_reports_of_older_results_can_be_written_again(tmp_path, name):
+    write_report(json.loads((ROOT / "results" / name).read_text()), [outcome("Done.")], tmp_path / "report.html")
+    assert ("NVIDIA H200" in (tmp_path / "report.html").read_text()) == name.startswith("full")
 
 
 def test_the_figure_stands_alone(tmp_path):

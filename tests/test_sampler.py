@@ -1,5 +1,6 @@
 """The sampler against plain forward passes, on toy weights in fp32."""
 
+import gc
 import random
 import sys
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from teachwhy import attention, fakes, sampler, scorer, weights
+from teachwhy import attention, decode, fakes, sampler, scorer, weights
+from teachwhy.cache import SlotCache
 from teachwhy.errors import UserError
 
 
@@ -298,6 +300,46 @@ def test_the_window_of_stretched_positions(settings, expected):
     config = SimpleNamespace(**settings)
     config.get_text_config = lambda: config
     assert sampler.window(SimpleNamespace(config=config)) == expected
+
+
+@pytest.mark.parametrize("slots", [2, 5])
+def test_prompts_that_are_read_in_one_row_are_sampled_as_those_read_alone(model, monkeypatch, slots):
+    """As on a GPU: prompts read ahead wait until a place is free for them."""
+    asked = [sampler.Request(p, seed) for seed, p in enumerate(prompts(9, 33, 6, 22, 15, 40, 8))]
+    decoding, stop, begin = sampler.Decoding(1.0, 0.9, 12, logprobs=True), frozenset(range(3, 12)), sampler._Wave.__init__
+    alone = sampler.sample(model, asked, decoding, stop, slots)
+
+    def together(wave, *arguments):
+        begin(wave, *arguments)
+        wave.together = 80
+
+    monkeypatch.setattr(sampler._Wave, "__init__", together)
+    rows = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda module, given, found: rows.append(found.shape[:2]))
+    found = sampler.sample(model, asked, decoding, stop, slots)
+    hook.remove()
+    assert [(one.tokens, one.reason, one.end) for one in found] == [(one.tokens, one.reason, one.end) for one in alone]
+    for one, other in zip(found, alone, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+    lengths = [len(request.prompt) for request in asked]
+    assert max(width for _, width in rows if width > 1) > max(lengths), "several in a row"
+    assert len({one.reason for one in found}) == 2
+
+
+def test_nothing_of_a_call_is_kept(model):
+    gc.collect()
+    gc.disable()
+    try:
+        sampler.sample(model, [sampler.Request(p, 1) for p in prompts(9, 14)], sampler.Decoding(1.0, 1.0, 3), frozenset(), 2)
+        assert not [thing for thing in gc.get_objects() if type(thing) is SlotCache]
+    finally:
+        gc.enable()
+
+
+def test_where_triton_cannot_make_a_kernel_a_line_says_so(monkeypatch, said):
+    monkeypatch.setattr(decode, "attend", lambda *_: (_ for _ in ()).throw(RuntimeError("Failed to find C compiler.")))
+    assert not decode._works.__wrapped__(torch.device("cpu"))
+    assert "Failed to find C compiler" in said[0]
 
 
 def test_stop_tokens_end_a_sample(model):

@@ -36,10 +36,11 @@ class SlotCache(Cache):
     Blocks of a layer with K key heads of width D, for keys and for values: prompts [G, K, P, D], samples [GN, K, S, D].
     """
 
-    def __init__(self, prompts: int, each: int, places: int, first: DynamicCache) -> None:
+    def __init__(self, prompts: int, each: int, places: int, most: int, first: DynamicCache) -> None:
         super().__init__(layers=[])
         rows, like = prompts * each, [layer.keys for layer in first.layers]
-        self.more = ROOM if like[0].device.type == "cpu" else 4 * ROOM  # a GPU records its step anew for blocks of another size
+        # A GPU records its step anew for blocks of another size: there they begin large, up to the most tokens that a sample may have.
+        self.more = ROOM if like[0].device.type == "cpu" else min(4 * ROOM, -(-most // ROOM) * ROOM)
         self.each, self.before, self.room = each, -(-places // ROOM) * ROOM, self.more
 
         def blocks(count: int, length: int) -> list[torch.Tensor]:

@@ -6,7 +6,11 @@ that they read its keys once, and goes on to each row's own keys in the same sof
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
+
+from teachwhy import progress
 
 try:
     import triton
@@ -22,7 +26,20 @@ BYTES = 2**16
 
 def serves(query: torch.Tensor) -> bool:
     """Is the kernel made for this? If not, `attention` has torch's products."""
-    return triton is not None and query.device.type == "cuda" and query.shape[-1] <= 256
+    return triton is not None and query.device.type == "cuda" and query.shape[-1] <= 256 and _works(query.device)
+
+
+@cache
+def _works(device: torch.device) -> bool:
+    """Can Triton make a kernel here? It needs a compiler and Python's headers, and a GPU that is not too old."""
+    one, filled = torch.ones(1, 1, 1, 16, device=device), torch.ones(1, dtype=torch.long, device=device)
+    try:
+        attend(one, one, one, one, one, filled, filled - 1, 1.0, None)
+    except Exception as error:  # of many kinds: of Triton, of the compiler, of the driver
+        progress.warn(f"Decoding goes without its own kernel, some two thirds as fast: Triton fails here ({type(error).__name__}: "
+                      f"{(str(error).splitlines() or [''])[0][:100]}).")
+        return False
+    return True
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, before: torch.Tensor, known: torch.Tensor,

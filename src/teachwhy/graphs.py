@@ -7,6 +7,7 @@ graph asks for all of them at once (https://docs.pytorch.org/docs/stable/notes/c
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -19,26 +20,30 @@ def recorded(step: Callable[[], torch.Tensor], model: Any) -> Callable[[], torch
 
     It must read and write the same tensors at each call, and be the same when it is run twice in a row: recording runs it once more. What
     a replay gives is overwritten by the next one. Not recorded: a step on a processor, that of a model with hooks, whose Python must run
-    each time, or with layers on several devices, and one that asks the GPU for a number on the way.
+    each time, and one that asks the GPU for a number on the way.
 
     Raises:
         torch.OutOfMemoryError: the GPU's memory does not hold the step.
     """
-    if model.device.type != "cuda" or _has_hooks(model) or len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1:
+    if model.device.type != "cuda" or has_hooks(model) or len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1:
         return step
-    graph = torch.cuda.CUDAGraph()
-    try:
-        side = torch.cuda.Stream()  # libraries that set themselves up at their first call must have done so before
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            step()
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            found = step()
-    except RuntimeError as error:
-        if compute.is_out_of_memory(error):
-            raise
-        return step
+    graph, here = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    with _ONE_AT_A_TIME:
+        device = torch.cuda.current_device()
+        side = _SIDES[device] = _SIDES.get(device) or torch.cuda.Stream()
+        try:
+            side.wait_stream(here)
+            with torch.cuda.stream(side):  # libraries that set themselves up at their first call must have done so before
+                step()
+            here.wait_stream(side)
+            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+                found = step()
+        except RuntimeError as error:
+            if compute.is_out_of_memory(error):
+                raise
+            return step
+        finally:
+            torch.cuda.set_stream(here)  # a recording that failed leaves its own behind
 
     def replay() -> torch.Tensor:
         graph.replay()
@@ -47,5 +52,11 @@ def recorded(step: Callable[[], torch.Tensor], model: Any) -> Callable[[], torch
     return replay
 
 
-def _has_hooks(model: Any) -> bool:
+def has_hooks(model: Any) -> bool:
+    """Does somebody watch or change what a part of the model computes? Their Python must then run each time."""
     return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+_ONE_AT_A_TIME = Lock()
+_SIDES: dict[int, Any] = {}
+"""One stream a GPU for recording: each new one would keep memory of its own."""

@@ -23,7 +23,7 @@ def fused(model: Any) -> Iterator[None]:
     try:
         for layer in model.modules() if model.device.type == "cuda" else ():
             kind = type(layer)
-            if not kind.__name__.endswith("RMSNorm") or "forward" in vars(layer):
+            if not kind.__name__.endswith("RMSNorm") or "forward" in vars(layer) or getattr(layer, "weight", None) is None:
                 continue
             if kind not in more:
                 more[kind] = _added(layer)
@@ -37,17 +37,20 @@ def fused(model: Any) -> Iterator[None]:
 
 
 def _forward(layer: Any, added: float) -> Callable[[torch.Tensor], torch.Tensor]:
-    scale, smallest = layer.weight.detach() + added, getattr(layer, "variance_epsilon", None) or layer.eps
-    return lambda inputs: F.rms_norm(inputs, scale.shape, scale, smallest)
+    scale, smallest = layer.weight.detach(), getattr(layer, "variance_epsilon", None) or layer.eps
+    if not added:
+        return lambda inputs: F.rms_norm(inputs, scale.shape, scale, smallest)
+    scale = scale.float() + added  # in 16 bits the sum would lose what was learned
+    return lambda inputs: F.rms_norm(inputs.float(), scale.shape, scale, smallest).to(inputs.dtype)
 
 
 @torch.inference_mode()
 def _added(layer: Any) -> float | None:
     """What such a layer adds to its weight before it scales by it (Gemma's: 1); None where it computes something else."""
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.dim() != 1 or not (hasattr(layer, "variance_epsilon") or hasattr(layer, "eps")):
+    weight = layer.weight
+    if weight.dim() != 1 or not (hasattr(layer, "variance_epsilon") or hasattr(layer, "eps")):
         return None
     tried = torch.linspace(-2, 3, 4 * len(weight), dtype=weight.dtype, device=weight.device).view(4, -1)
-    expected, rounding = layer(tried), 4 * torch.finfo(weight.dtype).eps
+    expected, rounding = layer.forward(tried), 4 * torch.finfo(weight.dtype).eps
     return next((added for added in (0.0, 1.0) if torch.allclose(_forward(layer, added)(tried), expected, rtol=rounding, atol=rounding)),
                 None)

@@ -215,7 +215,7 @@ def sample(model: Any, requests: Sequence[Request], decoding: Decoding, stop: fr
     def run(share: list[_Prompt]) -> None:
         notes.extend(_run(model, requests, share, decoding, ends, max(1, fitting // count), found, done, stopped))
 
-    with prepacked(model), norms.fused(model):
+    with compute.current(model.device), prepacked(model), norms.fused(model):
         fitting = memory.at_once(slots, _bytes(model, requests, decoding), model.device.type == "cpu")
         if fitting < slots:
             notes.append(f"There is memory for {fitting} samples at a time, where {slots} would be taken: so many decoded together.")
@@ -284,18 +284,21 @@ class _Wave:
         self.held: list[_Prompt | None] = [None] * max(1, min(slots // self.each, places))
         self.rows: list[_Row | None] = [None] * (len(self.held) * self.each)
         self.read: list[tuple[_Prompt, Prefilled]] = []
-        self.together = TOGETHER * slots if model.device.type != "cpu" else 1
+        self.together = 1 if model.device.type == "cpu" or _one_by_one(model) else TOGETHER * slots
         self.cache: SlotCache | None = None
         self.last = torch.zeros(0, 1, dtype=torch.long, device=model.device)
         self.decode: Callable[[], torch.Tensor] | None = None
 
     def run(self) -> None:
-        while not self.stopped.is_set():
-            self._fill()
-            if self.cache is None or not any(self.rows):
-                return
-            self._shrink(self.cache)
-            self._step(self.cache)
+        try:
+            while not self.stopped.is_set():
+                self._fill()
+                if self.cache is None or not any(self.rows):
+                    return
+                self._shrink(self.cache)
+                self._step(self.cache)
+        finally:
+            self.decode = None  # it holds this wave, which would keep its cache until garbage is collected
 
     def _fill(self) -> None:
         """Give every idle place a prompt, and every empty row the next sample of the prompt that it continues, while there are any."""
@@ -331,7 +334,7 @@ class _Wave:
             now, self.read = self.read[:len(idle)], self.read[len(idle):]
             places, idle = idle[:len(now)], idle[len(now):]
             if self.cache is None:  # not `cache or ...`: a Cache without layers is falsy
-                self.cache = SlotCache(len(self.held), self.each, self.places, now[0][1].cache)
+                self.cache = SlotCache(len(self.held), self.each, self.places, self.decoding.max_new_tokens, now[0][1].cache)
             self.cache.put(places, [prefilled for _, prefilled in now])
             for place, (prompt, _) in zip(places, now, strict=True):
                 self.held[place] = prompt
@@ -360,7 +363,8 @@ class _Wave:
     def _read_on(self) -> list[tuple[_Prompt, Prefilled]]:
         """Read the next prompt; on a GPU, which a short text leaves idle, several in one packed row."""
         prompts = [self.unread.pop()]
-        while self.unread and sum(len(prompt.tokens) for prompt in (*prompts, self.unread[-1])) <= self.together:
+        room = self.together - len(prompts[0].tokens)
+        while self.unread and len(prompts) < len(self.held) and (room := room - len(self.unread[-1].tokens)) >= 0:
             prompts.append(self.unread.pop())
         lengths = tuple(len(prompt.tokens) for prompt in prompts)
         ends = torch.tensor(lengths).cumsum(0).to(self.model.device)
@@ -437,6 +441,12 @@ TOGETHER = 128
 FEW = {True: 0.75, False: 0.25}
 """Share of rows in use at which empty ones are dropped, on a processor or not: a GPU decodes them in nearly the same time, and records
 its step anew."""
+
+
+def _one_by_one(model: Any) -> bool:
+    """Must prompts be read each by itself? A hook may look for a prompt's end, and some positions are stretched by the longest of a row."""
+    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    return graphs.has_hooks(model) or rope.get("rope_type") in ("dynamic", "longrope")
 
 
 def _rows_of_a_prompt(prompts: int, samples: int, slots: int) -> int:

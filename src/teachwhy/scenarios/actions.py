@@ -373,10 +373,15 @@ def _named(name: str, values: Sequence[Any], told: Mapping[str, Any]) -> dict[st
     """Arguments that were given by their place, under the names that such calls have."""
     if not _SENDS.search(name):
         return {f"argument {number}": value for number, value in enumerate(values, 1)}
-    whom = ("to", "subject", "body") if len(values) > 2 or told.keys() & set(_BODY) else ("to", "body")
-    if not (values and "@" in _flat(values[0])):  # an id comes first
-        whom = ("email_id", "to", "body") if re.search(r"forward|fwd|share", name, re.IGNORECASE) else ("email_id", "body")
-    return dict(zip(whom, values, strict=False))
+    answers, passes = (re.search(what, name, re.IGNORECASE) for what in (r"repl(?:y|ies)|respond", r"forward|fwd|share"))
+    if (answers or passes) and values and "@" not in _flat(values[0]):  # an id comes first
+        places = ["email_id", *(["to"] if passes else ["subject"] if len(values) > 2 else []), "body"]
+    else:
+        places = ["to", *(["subject"] if len(values) > 2 or told.keys() & set(_BODY) else []), "body"]
+    named = dict(zip(places, values, strict=False))
+    if len(values) > len(places):  # whatever else there is must not go unread
+        named["body"] = "\n".join(_flat(value) for value in values[len(places) - 1:])
+    return named
 
 
 def _literal(value: ast.expr) -> Any:
