@@ -7,6 +7,7 @@ import torch
 
 from teachwhy import attention, decode, fakes, graphs, norms, sampler, scorer, training, weights
 from teachwhy.attention import Packed
+from toys import prompts, sharp
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -18,17 +19,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    """In fp32, and looking at single places of its text."""
-    loaded, _ = weights.load(folder)
-    torch.manual_seed(4)
-    with torch.no_grad():
-        for parameter in loaded.float().parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return loaded
-
-
-def prompts(*lengths):
-    return [tuple(torch.randint(3, 200, (n,), generator=torch.Generator().manual_seed(n)).tolist()) for n in lengths]
+    return sharp(folder)
 
 
 @pytest.fixture

@@ -12,22 +12,12 @@ from scipy.stats import chisquare
 from teachwhy import attention, decode, fakes, sampler, scorer, weights
 from teachwhy.cache import SlotCache
 from teachwhy.errors import UserError
+from toys import prompts, sharp
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A toy that looks at single places of its text: of an even mean over all places one that is lost would be lost in rounding."""
-    loaded, _ = weights.load(fakes.toy_model(tmp_path_factory.mktemp("toy") / "model"), training=True)  # in fp32 on every machine
-    loaded.eval()
-    torch.manual_seed(4)
-    with torch.no_grad():
-        for parameter in loaded.float().parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return loaded
-
-
-def prompts(*lengths):
-    return [tuple(torch.randint(3, 200, (n,), generator=torch.Generator().manual_seed(n)).tolist()) for n in lengths]
+    return sharp(fakes.toy_model(tmp_path_factory.mktemp("toy") / "model"))
 
 
 @torch.inference_mode()

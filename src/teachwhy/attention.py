@@ -171,12 +171,12 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
          ) -> torch.Tensor:
     """One packed row: query [H, T, D], key and value [K, T, D] -> [H, T, D]."""
     heads, places, width = query.shape
-    on_processor = query.device.type == "cpu"
-    if not on_processor and (found := _whole(query, key, value, packed, scale, window)) is not None:
-        return found
-    if not on_processor and not packed.shared and not _cuts(window, max(packed.lengths)):
-        parts = (part.split(packed.lengths, 1) for part in (query, key, value))
-        return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
+    if query.device.type != "cpu":
+        if (found := _whole(query, key, value, packed, scale, window)) is not None:
+            return found
+        if not packed.shared and not _cuts(window, max(packed.lengths)):
+            parts = (part.split(packed.lengths, 1) for part in (query, key, value))
+            return torch.cat([_fused(q[None], k[None], v[None], None, scale)[0] for q, k, v in zip(*parts, strict=True)], 1)
     longest = max(packed.lengths[1:], default=0) if packed.shared else max(packed.lengths)
     # A long continuation is better cut into blocks; a window hides keys, which only the blocks know of.
     if not _cuts(window, longest + (packed.lengths[0] if packed.shared else 0)) and not (packed.shared and longest > 2 * BLOCK):

@@ -381,7 +381,7 @@ class _Wave:
         numbers = [0.0 if row is None else row.uniforms[len(row.tokens)] for row in rows]
         tokens = choose(logits, torch.tensor(numbers, dtype=torch.float32, device=logits.device), self.decoding)
         sound = logits.gather(-1, tokens[:, None])[:, 0].isfinite()
-        found = torch.where(sound, tokens, -1).tolist()
+        found: list[int] = torch.where(sound, tokens, -1).tolist()
         if any(token < 0 for token, row in zip(found, rows, strict=True) if row is not None):  # what empty rows compute means nothing
             raise UserError("This model's logits are no numbers", "Its weights are damaged, or its training diverged: take another one.")
         if self.decoding.logprobs:
@@ -389,7 +389,7 @@ class _Wave:
             for row, logprob in zip(rows, logprobs, strict=True):
                 if row is not None:
                     row.logprobs.append(logprob)
-        return list(found)
+        return found
 
     def _advance(self, place: int, token: int) -> None:
         row = self.rows[place]

@@ -74,7 +74,8 @@ def _score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[i
     # A few rows at a time: the vocabulary of all of them in fp32 would be read from memory again for every step.
     picked = torch.cat([_log_probability(rows, these, temperature)
                         for rows, these in zip(logits.split(SCORED), targets.split(SCORED), strict=True)])
-    return list(torch.stack([part.sum() for part in picked.split(lengths)]).tolist())
+    sums: list[float] = torch.stack([part.sum() for part in picked.split(lengths)]).tolist()
+    return sums
 
 
 SCORED = 128
