@@ -9,8 +9,7 @@ tokens); 96 new tokens each. `--scale` takes that share of the samples. For open
 
 It reads the same GGUF, keeps its 4-bit weights, and has prefix caching on. On a GPU give the python of an environment with vLLM; it reads
 the same weights in bf16, with prefix caching, which is emptied before each run, and everybody runs once before time is taken.
-Memory settings as `teachwhy study` sets them:
-MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 before python.
+The allocator keeps freed memory for ours and for `generate` (`compute.keep_memory`).
 """
 
 from __future__ import annotations

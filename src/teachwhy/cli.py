@@ -23,10 +23,6 @@ app = typer.Typer(name="teachwhy", no_args_is_help=True, add_completion=False, p
 app.add_typer(cli_data.app)
 app.add_typer(cli_make.app)
 
-# Training allocates and frees the same large blocks at every step. glibc hands each back to the kernel and faults it in
-# again, zeroed; kept in the process it costs nothing. Read by the allocator at start, hence the second start.
-_ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-
 
 @app.command()
 def study(
@@ -40,7 +36,6 @@ def study(
     chosen = plan.read_plan(file)
     folder = out or Path("runs") / chosen.name
     store.open_folder(folder)
-    _restart_with_allocator()
     _quiet()
     from teachwhy.study import run
 
@@ -362,13 +357,6 @@ def _read_results(path: Path) -> dict:  # type: ignore[type-arg]
     if not {"study", "estimates", "provenance"} <= found.keys():
         raise UserError(f"{path} is not a readable results file", "Give the results.json of a finished run.")
     return found
-
-
-def _restart_with_allocator() -> None:
-    """Start again with the allocator's settings, once, on Linux, unless the user has set their own."""
-    if sys.platform == "linux" and not any(name in os.environ for name in _ALLOCATOR) and sys.argv[0]:
-        os.environ.update(_ALLOCATOR)
-        os.execv(sys.executable, [sys.executable, "-m", "teachwhy", *sys.argv[1:]])
 
 
 def _quiet() -> None:

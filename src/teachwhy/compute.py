@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,16 +57,35 @@ def gpus() -> list[str]:
     return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
 
 
+@cache
+def keep_memory() -> None:
+    """Have glibc keep freed memory in the process from here on, unless the user has set its allocator (`MALLOC_...`).
+
+    A forward pass allocates and frees the same large blocks again and again. As it stands, the allocator hands each back to the kernel
+    and has it faulted in again, zeroed, which can cost as much as the products.
+    """
+    if not any(name.startswith("MALLOC_") for name in os.environ):
+        for setting, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
+            _glibc("mallopt", setting, value)
+
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""glibc's numbers (malloc.h) for: hand back the end of the heap above so much (-1: never); blocks laid apart from the heap, at most."""
+
+
 def give_back() -> None:
-    """Hand freed memory back to the system. The allocator keeps it (see `cli`), which is right within a stage and adds up over many."""
+    """Hand freed memory back to the system. The allocator keeps it, which is right within a stage and adds up over many."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-        if trim is not None:
-            trim(0)
+    _glibc("malloc_trim", 0)
+
+
+def _glibc(name: str, *numbers: int) -> None:
+    """Call a function of glibc's allocator, where that is the system's C library."""
+    if sys.platform == "linux" and (function := getattr(ctypes.CDLL(None), name, None)) is not None:
+        function(*numbers)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

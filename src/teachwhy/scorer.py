@@ -78,7 +78,7 @@ def _score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[i
     return sums
 
 
-SCORED = 128
+SCORED = 32
 """Rows whose logits are turned into log-probabilities together."""
 
 

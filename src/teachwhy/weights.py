@@ -140,6 +140,7 @@ def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any,
         UserError: the folder holds no readable safetensors model, adapters whose model is not there, or a model that our engine does
             not compute (`trial`).
     """
+    compute.keep_memory()
     if (path / ADAPTER).is_file():
         return _adapted(path, training, merged or training)
     import torch
@@ -175,6 +176,7 @@ def load_encoder(path: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel
 
+    compute.keep_memory()
     try:
         tokens = tokenizer(path)
         model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
