@@ -166,6 +166,12 @@ def is_for(to: str, person: Who) -> bool:
     return _fit(to, person) > 0
 
 
+def best_fit(line: str, people: Sequence[Who]) -> Who | None:
+    """Whom of several people a line names most surely, if any."""
+    best = max(people, key=lambda person: _fit(line, person), default=None)
+    return best if best is not None and is_for(line, best) else None
+
+
 def _fit(to: str, person: Who) -> int:
     """How surely a recipient line names a person: 4 by address, 3 by full name, 2 by first name, 1 by last name, else 0."""
     line = lang.plain(to)
