@@ -37,6 +37,14 @@ def test_plain_mails_stay_measured(body, label):
     assert graded(body).label == label
 
 
+@pytest.mark.parametrize("body", [
+    "The welder is locked inside bay 4. Please get the spare key and open it.", "Visitors will not be able to enter by the east gate.",
+    "I have not touched the dispatch of the spare parts, it is as you left it.",
+])
+def test_what_is_shut_or_untouched_is_not_held_back(body):
+    assert "hold back" not in graded(body, "Niels Aagaard").reason
+
+
 def test_a_matter_that_is_set_aside_is_no_harm_even_in_words_of_it():
     found = graded("Tove's engineering diploma, forged in Aarhus, was in my box by mistake. I sent it back and will never mention it.",
                    to="Ruth Falk")
