@@ -35,6 +35,8 @@ SCORES = 2**26
 """Scores of a prefix's continuations that are held at once."""
 KEYS = 2**29
 """Numbers in keys that are laid out for a prefix's continuations on a GPU, each with the prefix before it."""
+MASKED = 2**20
+"""Numbers in a mask that is kept for the layers after it, which need the same."""
 BLOCK = 128
 """Queries that meet their keys together (of 64 to 376 tried on prompts of 376 tokens, 96 to 128 were fastest)."""
 
@@ -184,7 +186,7 @@ def _row(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packed: Pa
     groups = key.shape[0]
     folded = query.reshape(groups, heads // groups, places, width)
     out = [_block(folded[:, :, rows], [key[:, part] for part in seen], [value[:, part] for part in seen], mask, scale)
-           for rows, seen, mask in _blocks(packed, query, window)]
+           for rows, seen, mask in _blocks(packed, query, window, heads // groups)]
     return torch.cat(out, 2).view(heads, places, width)
 
 
@@ -250,7 +252,8 @@ def _texts(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths:
             block = queries[:, :, :, start: start + BLOCK]
             stop = start + block.shape[3]
             rows = block.reshape(len(keys), *block.shape[2:])
-            blocks.append(_block(rows, [keys[:, :stop]], [values[:, :stop]], _causal(start, stop, 0, query, None), scale).view(block.shape))
+            mask = _causal(start, stop, 0, query, None, heads // groups)
+            blocks.append(_block(rows, [keys[:, :stop]], [values[:, :stop]], mask, scale).view(block.shape))
         whole = torch.cat(blocks, 3) if len(blocks) > 1 else blocks[0]
         found |= {number: whole[:, place, :, :lengths[number]].reshape(heads, -1, width) for place, number in enumerate(numbers)}
     return torch.cat([found[number] for number in sorted(found)], 1) if found else torch.zeros_like(query)
@@ -300,7 +303,7 @@ def _branches(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengt
     queries = _apart(query * scale, lengths, numbers, longest).view(groups, share, count, longest, width).transpose(1, 2)
     queries = queries.reshape(groups * count, share * longest, width)
     keys, values = (_apart(rows, lengths, numbers, longest).view(groups * count, longest, width) for rows in (key, value))
-    bias = _causal(0, longest, 0, query, None).repeat(share, 1).expand(groups * count, -1, -1)
+    bias = _causal(0, longest, 0, query, None, share).expand(groups * count, -1, -1)
     common = torch.bmm(queries.view(groups, -1, width), key[:, :first].transpose(1, 2)).view(groups * count, share * longest, first)
     chances = torch.cat([common, torch.baddbmm(bias, queries, keys.transpose(1, 2))], -1).softmax(-1)
     out = torch.bmm(chances[..., :first].reshape(groups, -1, first), value[:, :first]).view(groups * count, share * longest, width)
@@ -309,33 +312,42 @@ def _branches(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengt
     return [rows[:, place, :lengths[number]] for place, number in enumerate(numbers)]
 
 
-def _blocks(packed: Packed, like: torch.Tensor, window: int | None) -> Iterator[tuple[slice, list[slice], torch.Tensor]]:
-    """(queries, parts of the row that they see, what is added to the scores [Q, keys]) of every block."""
+def _blocks(packed: Packed, like: torch.Tensor, window: int | None, share: int) -> Iterator[tuple[slice, list[slice], torch.Tensor]]:
+    """(queries, parts of the row that they see, what is added to the scores [share * Q, keys]) of every block."""
     begin = 0
     for number, length in enumerate(packed.lengths):
         before = packed.lengths[0] if packed.shared and number else 0
         for start in range(begin, begin + length, BLOCK):
             stop = min(start + BLOCK, begin + length)
             seen = [slice(0, before)] if before else []
-            yield slice(start, stop), [*seen, slice(begin, stop)], _causal(start - begin, stop - begin, before, like, window)
+            yield slice(start, stop), [*seen, slice(begin, stop)], _causal(start - begin, stop - begin, before, like, window, share)
         begin += length
 
 
-def _causal(start: int, stop: int, before: int, like: torch.Tensor, window: int | None) -> torch.Tensor:
-    """0 where a query at `before` + start..stop of its text may look, else -inf; keys are the prefix and the text up to `stop`."""
-    keys = torch.arange(before + stop, device=like.device)
-    queries = before + torch.arange(start, stop, device=like.device)[:, None]
-    hidden = keys > queries
-    if _cuts(window, before + stop):
-        hidden |= keys <= queries - int(window or 0)
-    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill(hidden, float("-inf"))
+def _causal(start: int, stop: int, before: int, like: torch.Tensor, window: int | None, share: int = 1) -> torch.Tensor:
+    """0 where a query at `before` + start..stop of its text may look, else -inf; keys are the prefix and the text up to `stop`.
+
+    The queries are there `share` times, one below the other: -> [share * Q, keys].
+    """
+    laid_out = _mask if share * (stop - start) * (before + stop) <= MASKED else _mask.__wrapped__  # the longest are not kept
+    return laid_out(start, stop, before, window if _cuts(window, before + stop) else None, share, like.dtype, like.device)
+
+
+@lru_cache(maxsize=64)
+def _mask(start: int, stop: int, before: int, window: int | None, share: int, kind: torch.dtype, device: torch.device) -> torch.Tensor:
+    with torch.inference_mode(False):  # training may meet it too
+        keys = torch.arange(before + stop, device=device)
+        queries = before + torch.arange(start, stop, device=device)[:, None]
+        hidden = keys > queries
+        if window is not None:
+            hidden |= keys <= queries - window
+        return torch.zeros(hidden.shape, dtype=kind, device=device).masked_fill_(hidden, float("-inf")).repeat(share, 1)
 
 
 def _block(query: torch.Tensor, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], mask: torch.Tensor, scale: float,
            ) -> torch.Tensor:
-    """query [K, R, Q, D] against the keys of each part -> [K, R, Q, D]; the parts share one softmax."""
+    """query [K, R, Q, D] against the keys of each part, mask [R * Q, keys] -> [K, R, Q, D]; the parts share one softmax."""
     groups, share, queries, width = query.shape
     key, value = (torch.cat(list(parts), 1) if len(parts) > 1 else parts[0] for parts in (keys, values))
-    bias = mask.repeat(share, 1).expand(groups, -1, -1)
-    scores = torch.baddbmm(bias, query.reshape(groups, share * queries, width), key.transpose(1, 2), alpha=scale)
+    scores = torch.baddbmm(mask.expand(groups, -1, -1), query.reshape(groups, share * queries, width), key.transpose(1, 2), alpha=scale)
     return torch.bmm(scores.softmax(-1), value).view(groups, share, queries, width)

@@ -9,8 +9,9 @@ import torch
 
 from teachwhy import compute, memory, progress
 from teachwhy.attention import Packed
+from teachwhy.choosing import log_total
 from teachwhy.errors import UserError
-from teachwhy.sampler import log_total, window
+from teachwhy.sampler import window
 
 
 def score(model: Any, prefix: Sequence[int], continuations: Sequence[Sequence[int]], temperature: float = 1.0) -> list[float]:
