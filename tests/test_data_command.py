@@ -1,6 +1,7 @@
 """`teachwhy data`: lists, shows, exports for other trainers, checks, describes; sets load with `datasets` from their folders."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -299,3 +300,44 @@ def test_as_many_topics_as_texts_without_a_word_in_common():
     assert found.effective == pytest.approx(2 ** 1.5, rel=1e-4), "shares of 1/2, 1/4 and 1/4"
     assert found.nearest == pytest.approx((1, 0, 0, 1), abs=1e-5)
     assert found.pairs == pytest.approx(1 / 6, rel=1e-4)
+
+
+@pytest.mark.parametrize(("path", "content", "says"), [
+    ("sets/mine.jsonl", '{"text": "A ferry."}', r"sets is a folder.*Give .*mine\.jsonl"),
+    ("sets/mine.json", '{"text": "A ferry."}', r"sets is a folder.*Write a row a line"),
+])
+def test_a_folder_is_no_set_and_its_files_are_named(tmp_path, monkeypatch, path, content, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sets").mkdir()
+    (tmp_path / path).write_text(content)
+    with pytest.raises(UserError) as caught:
+        interventions.read_set("sets")
+    assert re.search(says, str(caught.value), re.DOTALL)
+
+
+def test_a_file_of_another_kind_is_called_so(tmp_path):
+    (tmp_path / "mine.json").write_text("[]")
+    with pytest.raises(UserError, match=r"mine\.json is a file of another kind"):
+        interventions.read_set(str(tmp_path / "mine.json"))
+
+
+def test_stored_inboxes_point_at_the_chats_beside_them():
+    with pytest.raises(UserError, match="Name the set, or the file of chats beside it"):
+        interventions.read_set(str(interventions.data_file("demonstrations")))
+
+
+def test_an_export_does_not_overwrite_its_set(tmp_path):
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"text": "A ferry."}\n')
+    with pytest.raises(UserError, match="is the set itself"):
+        interventions.export(str(own), "trl", own)
+    assert own.read_text() == '{"text": "A ferry."}\n'
+
+
+def test_the_constitution_is_not_screened_as_a_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run("check", "constitution")
+    assert isinstance(refused.exception, UserError)
+    assert "no training set" in refused.exception.problem
+    assert run("sheet", "constitution").exit_code == 0
+    assert "fail" not in re.sub(r"<style>.*?</style>", "", (tmp_path / "constitution.html").read_text()).split("Samples")[0]

@@ -324,3 +324,12 @@ def test_a_lost_answer_names_the_provider_s_own_error(monkeypatch):
     told = []
     llm.ask_all(model, [[{"role": "user", "content": "Hello?"}]], {}, lambda *answer: told.append(answer))
     assert told == [(0, None, "ConnectionError: the server went away")]
+
+
+def test_what_a_provider_lacks_is_said_to_its_end(monkeypatch):
+    """inspect's message has markup in it, and names the key or the package in its last line."""
+    monkeypatch.delenv("LOCAL_API_KEY", raising=False)
+    monkeypatch.delenv("LOCAL_BASE_URL", raising=False)
+    with pytest.raises(UserError, match="LOCAL_") as caught:
+        llm.open_model("openai-api/local/x")
+    assert "[bold]" not in str(caught.value)

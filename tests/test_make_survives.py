@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from servers import Sent, chat_server, sampled
 from teachwhy import store
 from teachwhy.cli import app
+from teachwhy.errors import UserError
 from test_pipelines import TINY, good, hash_of, rows
 
 QUICK = ["--without", "screen", "--pause", "0.01", "--answer-tokens", "300"]
@@ -370,3 +372,14 @@ def test_every_kind_gets_through_with_a_small_real_model(tmp_path, at, order):
     assert manifest["kept"] + manifest["rejected"] >= 2
     made = [row for name in ("data", "rejected") for row in rows(tmp_path / "o", name)]
     assert all(row["provenance"]["steps"] for row in made), "each row says which answers it came of"
+
+
+@pytest.mark.parametrize(("typed_in", "says"), [
+    (["dificult_advice"], r"did you mean difficult-advice.*curiosity"), (["stories-hostile"], r"Hostile texts are not made"),
+    (["demonstrations", "--source", "demonstrations"], r"starts from scenarios, and demonstrations holds items"),
+])
+def test_a_kind_or_source_that_is_not_there_is_one_sentence_with_the_way_on(tmp_path, typed_in, says):
+    refused = typed(["make", *typed_in, "--model", "mockllm/model", "--out", str(tmp_path / "m")]).exception
+    assert isinstance(refused, UserError)
+    assert re.search(says, str(refused), re.DOTALL)
+    assert not (tmp_path / "m").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -383,6 +384,8 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """The `teachwhy` command: a mistake of the user's is one sentence and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal or file that cannot hold a letter gets its code
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

@@ -75,10 +75,13 @@ def check(
     """Screen a set: print every item that fails with its reasons; exit with 1 if there is one."""
     from teachwhy import interventions, progress, scenarios
 
+    if name == interventions.CONSTITUTION:
+        raise UserError("The constitution is no training set: data are made from it", "Check what was made.")
+    items = interventions.read_set(name)
     meaning = interventions.meaning_chosen(meaning)
     reader = interventions.meaning_reader(meaning, alike)
     with progress.screen() if reader else nullcontext():
-        kept, rejected = interventions.screen(interventions.read_set(name), scenarios.evaluation_texts(), meaning=reader)
+        kept, rejected = interventions.screen(items, scenarios.evaluation_texts(), meaning=reader)
     for one in rejected:
         for reason in one.reasons:
             print(_printable(f"{one.item.id}: {reason}"))

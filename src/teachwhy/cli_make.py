@@ -15,7 +15,6 @@ from teachwhy.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from teachwhy import interventions
     from teachwhy.interventions import pipelines
     from teachwhy.interventions.pipelines import Section
     from teachwhy.interventions.pipelines.engine import Engine
@@ -66,11 +65,10 @@ def make(
     from teachwhy import interventions
     from teachwhy.interventions import pipelines
 
+    kind = _kind(kind)
     folder = out or Path("runs") / f"make-{kind}"
-    if kind == "curiosity":  # the control that the literature names
-        kind, trait = "trait", trait or "curiosity"
-    if kind not in pipelines.KINDS:
-        raise UserError(f"There is no kind of data called {kind}", f"Give one of: {', '.join(pipelines.KINDS)}.")
+    if kind == CURIOSITY:
+        kind, trait = "trait", trait or CURIOSITY
     rows, sections = _source(kind, source), _sections(kind, constitution)
     meaning = interventions.meaning_chosen(meaning)
     # What the source has is all that there can be; what is drafted has no end, so that there must be a number.
@@ -82,8 +80,7 @@ def make(
     told = {"source": source, "trait": trait, "constitution": str(constitution or "the one that ships"), "min_score": min_score,
             "seed": seed, "checksums": _checksums(kind, source, constitution)} | {"meaning": meaning, "alike": alike}
     _refuse_other_data(folder, kind, told)
-    manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told,
-                     interventions.meaning_reader(meaning, alike))
+    manifest = _made(kind, pipelines.Order(sections, rows, min_score, words, seed), settings, folder, told)
     _print(manifest, folder)
     if manifest["stopped"]:
         print(f"teachwhy: stopped early: {manifest['stopped'].rstrip('.')}; {manifest['kept']} rows and every answer that came are kept. "
@@ -91,16 +88,34 @@ def make(
         raise typer.Exit(1)
 
 
-def _made(kind: str, order: pipelines.Order, settings: pipelines.Settings, folder: Path, told: dict[str, Any],
-          meaning: interventions.Meaning | None) -> dict[str, Any]:
+CURIOSITY = "curiosity"
+"""The control that the literature names, a trait."""
+
+
+def _kind(named: str) -> str:
+    """The kind that is meant, however its words are joined."""
+    from difflib import get_close_matches
+
+    from teachwhy.interventions import pipelines
+
+    kinds, kind = [*pipelines.KINDS, CURIOSITY], named.replace("_", "-")
+    if kind in kinds:
+        return kind
+    like = get_close_matches(kind, kinds)
+    raise UserError(f"There is no kind of data called {named}" + f" (did you mean {' or '.join(like)}?)" * bool(like),
+                    f"Give one of: {', '.join(kinds)}. Hostile texts are not made (docs/decisions/0021).")
+
+
+def _made(kind: str, order: pipelines.Order, settings: pipelines.Settings, folder: Path, told: dict[str, Any]) -> dict[str, Any]:
     """The manifest of what was made; a trait that is only named is described first."""
-    from teachwhy import progress, scenarios
+    from teachwhy import interventions, progress, scenarios
     from teachwhy.interventions import pipelines
 
     with _closed(pipelines.open_engine(settings, folder)) as engine, progress.screen():
         if kind == "trait" and not order.sections and told["trait"]:
             order = replace(order, sections=[pipelines.describe_trait(engine, settings, told["trait"])])
-        return pipelines.make(pipelines.KINDS[kind](order), settings, engine, folder, conduct, scenarios.evaluation_texts(), told, meaning)
+        wanted, meaning = pipelines.KINDS[kind](order), interventions.meaning_reader(told["meaning"], told["alike"])
+        return pipelines.make(wanted, settings, engine, folder, conduct, scenarios.evaluation_texts(), told, meaning)
 
 
 @contextmanager
@@ -142,6 +157,7 @@ def _checksums(kind: str, source: str | None, constitution: Path | None) -> dict
 
 
 def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
+    from teachwhy import interventions
     from teachwhy.interventions import pipelines
 
     if kind in pipelines.NEED_SOURCE:
@@ -157,6 +173,9 @@ def _source(kind: str, source: str | None) -> Sequence[dict[str, Any]]:
         return pipelines.read_situations(source)
     if kind != "demonstrations":
         raise UserError(f"The kind {kind} has no source", "Leave --source out.")
+    if source in interventions.SETS:
+        raise UserError(f"The kind {kind} starts from scenarios, and {source} holds items that are made of such",
+                        "Give a .jsonl of scenarios (docs/make-data.md), or leave --source out.")
     return _known(pipelines.read_scenarios(Path(source)), source)
 
 
@@ -223,9 +242,9 @@ def mix(
     from teachwhy.interventions import mix as mixing
 
     chosen = mixing.read_mix(file)
-    tokenizer = weights.load(weights.resolve(chosen.model))[1]
-    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out,
-                                interventions.meaning_reader(chosen.meaning, chosen.alike))
+    tokenizer = weights.tokenizer(weights.resolve(chosen.model))
+    reader = interventions.meaning_reader(interventions.meaning_chosen(chosen.meaning), chosen.alike)
+    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out, reader)
     for name, arm in manifest["arms"].items():
         parts = ", ".join(f"{part} {counted['tokens']:,} ({counted['items']} items)" for part, counted in arm["parts"].items())
         print(f"{name}: {arm['tokens']:,} tokens, {arm['learned']:,} of them learned: {parts}")

@@ -54,7 +54,7 @@ def read_examples(path: Path) -> list[Example | Document]:
             messages, tools = conversations.read(row, where)
             found.append(Example(id=name, messages=messages, tools=tools))
         else:
-            raise UserError(f"{where} has neither messages nor text",
+            raise UserError(f"{where} has neither messages nor text", "Name the set, or the file of chats beside it." if "mails" in row else
                             'Write {"messages": [{"role": ..., "content": ...}, ...]} or {"text": ...}.')
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -147,7 +148,8 @@ def open_model(model: str | Model, **args: Any) -> Model:
     except UserError:
         raise
     except Exception as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # inspect's message has markup for a terminal, and its last line says what lacks: a package or a key.
+        why = " ".join(re.sub(r"\[/?[a-z ]+\]", "", str(error)).removeprefix("ERROR: ").split()) or type(error).__name__
         raise UserError(f"The model {model} cannot be opened ({why})",
                         "Give an inspect-ai model name such as openai/gpt-4.1 or teachwhy/smollm2, with its key in the environment.",
                         ) from error

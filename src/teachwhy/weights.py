@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def _converted(source: Path, name: str) -> Path:
 
     try:
         digits = _splits_digits(source)
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        with _without_bar():
+            tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+            model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
     except (OSError, ImportError, ValueError, KeyError, NotImplementedError) as error:
         raise UserError(f"{source} holds no model that transformers can read ({_first_line(error)})",
                         "Give a model folder saved by transformers.") from error
@@ -150,15 +152,30 @@ def load(path: Path, training: bool = False, merged: bool = False) -> tuple[Any,
 
     try:
         tokens = tokenizer(path)
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype="float32" if training else compute.number_format(), use_safetensors=True, trust_remote_code=False,
-            attn_implementation=attention.NAME)
+        with _without_bar():
+            model = AutoModelForCausalLM.from_pretrained(
+                path, dtype="float32" if training else compute.number_format(), use_safetensors=True, trust_remote_code=False,
+                attn_implementation=attention.NAME)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not hold a model that transformers can read ({_first_line(error)})",
                         "Check the folder, or make it again with save_pretrained.") from error
     model = (model.train() if training else model.eval()).to("cuda" if torch.cuda.is_available() else "cpu")
     trial.check(model, training)
     return model, tokens
+
+
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """While it is open transformers shows no bar of its own; what a command waits for is said by `progress`."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def is_encoder(path: Path) -> bool:
@@ -179,7 +196,8 @@ def load_encoder(path: Path) -> tuple[Any, Any]:
     compute.keep_memory()
     try:
         tokens = tokenizer(path)
-        model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
+        with _without_bar():
+            model = AutoModel.from_pretrained(path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not hold an encoder that transformers can read ({_first_line(error)})",
                         "Check the folder: it needs config.json, model.safetensors and tokenizer files.") from error

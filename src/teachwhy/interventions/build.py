@@ -62,7 +62,8 @@ def build(mixture: Mixture, tokenizer: Any, seed: int, held_out: Sequence[str], 
                        "learned": sum(label != -100 for row in rows for label in row["labels"])}
     rows = [{"set": name, **row} for name, rows in taken.items() for row in rows]
     if not rows:
-        raise UserError(f"A budget of {mixture.tokens} tokens holds not one item", "Give the arm more tokens.")
+        raise UserError(f"A budget of {mixture.tokens} tokens holds not one item of {' or '.join(mixture.parts)}",
+                        "Give the arm more tokens.")
     random.Random(f"order {seed}").shuffle(rows)
     manifest = {"parts": parts, "tokens": sum(part["tokens"] for part in parts.values()),
                 "learned": sum(part["learned"] for part in parts.values()), "budget": mixture.tokens}

@@ -13,7 +13,7 @@ from teachwhy import __version__, conversations, store
 from teachwhy.errors import UserError
 from teachwhy.interventions.diversity import Diversity, Topics, diversity
 from teachwhy.interventions.screens import Rejected, screen
-from teachwhy.interventions.sets import HOSTILE, SETS, Item, data_file, read_set, rows_of
+from teachwhy.interventions.sets import CONSTITUTION, HOSTILE, SETS, Item, data_file, read_set, rows_of
 from teachwhy.records import Document
 
 SAMPLES = 3
@@ -45,7 +45,7 @@ def datasheet(name: str, out: Path, held_out: Sequence[str] = ()) -> None:
         UserError: no such set, or the file cannot be written.
     """
     items, path = read_set(name), data_file(name)
-    figures, (_, rejected) = diversity(items, rows_of(name)), screen(items, held_out)
+    figures, (_, rejected) = diversity(items, rows_of(name)), screen(items, held_out) if name != CONSTITUTION else ([], [])
     page = render(name, items, figures, rejected, store.file_digest(path), _readme(name, path))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def render(name: str, items: Sequence[Item], figures: Diversity, rejected: Seque
              _histogram(like, "%", "Self-similarity: cosine with the nearest other item, in per cent"), _topics(figures),
              "<h2>Most frequent openings</h2>", _bars(figures.openings, figures.items, "first four words, share of items"),
              "<h2>Phrases in most items</h2>", _bars(figures.phrases, figures.items, "runs of four words, share of items that have them"),
-             "<h2>What the screens say</h2>", _reasons(rejected), "<h2>Samples</h2>", _samples(items))
+             _screened(name, rejected), "<h2>Samples</h2>", _samples(items))
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -147,16 +147,20 @@ def _bars(counts: Sequence[tuple[str, int]], total: int, caption: str) -> str:
 def _topics(figures: Diversity) -> str:
     def one(tag: str, topics: Topics) -> str:
         return (f"<h2>Spread of {escape(tag)}</h2><p>{topics.distinct} values; as varied as {topics.effective:.1f} "
-                "equally frequent ones.</p>" + _bars(topics.most, figures.items, "most frequent, share of items"))
+                "equally frequent ones.</p>" + (_bars(topics.most, figures.items, "most frequent, share of items")
+                                                if topics.distinct < figures.items else ""))
 
     return "".join(one(tag, topics) for tag, topics in figures.topics.items())
 
 
-def _reasons(rejected: Sequence[Rejected]) -> str:
+def _screened(name: str, rejected: Sequence[Rejected]) -> str:
+    if name == CONSTITUTION:  # no training set
+        return ""
+    head = "<h2>What the screens say</h2>"
     if not rejected:
-        return "<p>Every item passes.</p>"
+        return f"{head}<p>Every item passes (not read for meaning; <code>teachwhy data check</code> does that).</p>"
     rows = "".join(f"<tr><th>{escape(one.item.id)}</th><td>{escape('; '.join(one.reasons))}</td></tr>" for one in rejected)
-    return f"<p>{len(rejected)} items fail.</p><table>{rows}</table>"
+    return f"{head}<p>{len(rejected)} {'item fails' if len(rejected) == 1 else 'items fail'}.</p><table>{rows}</table>"
 
 
 def _samples(items: Sequence[Item]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from teachwhy import conversations, store
 from teachwhy.errors import UserError
-from teachwhy.interventions.sets import Item, read_set, rows_of
+from teachwhy.interventions.sets import Item, data_file, read_set, rows_of
 from teachwhy.records import Document
 
 Format = Literal["trl", "axolotl", "tinker", "parquet"]
@@ -32,10 +32,12 @@ def export(name: str, form: str, out: Path) -> int:
     """Write a set for another trainer; returns the number of rows.
 
     Raises:
-        UserError: no such set or format, chats and texts mixed, documents for tinker, or `out` cannot be written.
+        UserError: no such set or format, chats and texts mixed, documents for tinker, `out` is the set itself, or it cannot be written.
     """
     if form not in get_args(Format):
         raise UserError(f"There is no format {form}", f"Give --format {', '.join(get_args(Format))}.")
+    if out.resolve() == data_file(name).resolve():
+        raise UserError(f"{out} is the set itself, which the export would overwrite", "Give another file with --out.")
     items = read_set(name)
     documents = sum(isinstance(item, Document) for item in items)
     if 0 < documents < len(items):

@@ -32,7 +32,8 @@ class Mix(Record):
     Attributes:
         arms: arm -> data set -> tokens.
         tolerance: how far a part may be off its budget, and an arm off the others.
-        meaning: a model that reads every item for its meaning, so that none says what an evaluation scenario says; none by default.
+        meaning: a model that reads every item for its meaning, so that none says what an evaluation scenario says; by default the
+            encoder that can be installed beside us, where it is; `none` for none.
         alike: cosine from which two texts say the same.
     """
 

@@ -119,9 +119,14 @@ def data_file(name: str) -> Path:
     path = Path(name).expanduser()
     if path.suffix == ".jsonl" and path.is_file():
         return path
-    like = [one for one in SETS if name in one] or get_close_matches(name, SETS)
+    if path.exists():
+        held = sorted(str(file) for file in path.glob("*.jsonl"))
+        raise UserError(f"{name} is a {'folder' if path.is_dir() else 'file of another kind'}, and a data set is one .jsonl file",
+                        f"Give {' or '.join(held)}." if held else "Write a row a line, each {...}, into a file named .jsonl.")
+    known = [*sorted(SETS), CONSTITUTION]
+    like = [one for one in known if name in one] or get_close_matches(name, known)
     raise UserError(f"There is no data set {name}" + f" (did you mean {' or '.join(like)}?)" * bool(like),
-                    f"Give the path of a .jsonl file, or one of: {', '.join(sorted(SETS))}.")
+                    f"Give the path of a .jsonl file, or one of: {', '.join(known)}.")
 
 
 def rows_of(name: str) -> list[dict[str, Any]]:

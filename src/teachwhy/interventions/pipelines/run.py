@@ -170,10 +170,15 @@ class _Making:
                 break
             barren = 0 if len(self.kept) > before else barren + 1
             if barren >= PATIENCE and not self.engine.stopped:
-                why = Counter(r.reason.split(":")[0] for r in (*self.rejected, *self.screened)).most_common(1)
-                self.ended = f"{barren} rounds kept not one row" + (f"; mostly: {why[0][0]}" if why else "")
+                self.ended = f"{barren} rounds kept not one row" + self._mostly()
                 self.mend = "See rejected.jsonl for what to change: the same command would end here again"
                 break
+
+    def _mostly(self) -> str:
+        """The commonest kind of reason for which rows were not kept, as it was given the first time."""
+        given = [one.reason for one in (*self.rejected, *self.screened)]
+        kinds = Counter(reason.split(":")[0] for reason in given).most_common(1)
+        return f"; mostly: {next(reason for reason in given if reason.startswith(kinds[0][0]))[:160]}" if kinds else ""
 
     def _refill(self, seeds: Iterator[Row], need: int) -> bool:
         """Plan more rows if fewer than needed lie ready; whether the seeds have run out. Seeds take turns, so that topics spread."""
