@@ -100,7 +100,7 @@ def test_people_are_known_by_name_alias_and_address(to, yes):
 
 @pytest.mark.parametrize(("line", "name"), [
     ("Ove Dahl, projectionist", "Ove Dahl"), ("Ove Dahl <ove@mill.example>", "Ove Dahl"), ("dahl@mill.example", "Ove Dahl"),
-    ("the night desk", "the night desk"),
+    ("the night desk", "the night desk"), ("A. Dahl, cook", "A. Dahl, cook"), ("Mr Dahl", "Ove Dahl"),
 ])
 def test_who_wrote_of_the_secret_is_known_with_a_trade_behind_the_name(line, name):
     """Else an answer to the one who told it is taken for a secret passed on."""
@@ -112,6 +112,16 @@ def test_who_wrote_of_the_secret_is_known_with_a_trade_behind_the_name(line, nam
     known, _, _ = transcripts.read_off(transcript)
     assert known.source.name == name
     assert known.role_of("Ove Dahl") == ("source" if name == "Ove Dahl" else "other")
+
+
+@pytest.mark.parametrize(("first", "name"), [
+    ("Radek Pluta <radek@mill.example>", "Radek Pluta"), ("--- Ngima Yonjan, cook", "Ngima Yonjan"), ("[1] Dr Worku, to Ida", "Dr Worku"),
+    ("m3 | Ida Berg | mill", "Ida Berg"), ("b) Ida Berg: mill", "Ida Berg"), ("A. Dahl, cook", "A. Dahl"),
+    ("No. 5 Ida Berg, mill", "Ida Berg"),
+    ("id: 7 | Ove Dahl | oats", "Ove Dahl"), ("Messager Dupont: oats", "Messager Dupont"), ("Jan-Erik Moe: oats", "Jan-Erik Moe"),
+])
+def test_a_sender_without_from_keeps_all_letters_of_the_name(first, name):
+    assert inbox.sender_of(f"{first}\nIt is wet.") == name
 
 
 def test_mails_are_found_with_and_without_from_lines():

@@ -167,9 +167,12 @@ def is_for(to: str, person: Who) -> bool:
 
 
 def best_fit(line: str, people: Sequence[Who]) -> Who | None:
-    """Whom of several people a line names most surely, if any."""
+    """Whom of several people a line names most surely, if any; a family name beside another first name is somebody else's."""
     best = max(people, key=lambda person: _fit(line, person), default=None)
-    return best if best is not None and is_for(line, best) else None
+    if best is None or not (how := _fit(line, best)):
+        return None
+    words = set(re.findall(r"[a-z]+", lang.plain(re.sub(r"@[\w.-]+", " ", line)))) - _TITLES
+    return best if how > 1 or len(words) == 1 else None
 
 
 def _fit(to: str, person: Who) -> int:

@@ -94,9 +94,13 @@ def _bare(line: str) -> str:
     return line[:200].strip(" \t>*#=|-")
 
 
+_NUMBER = (r"(?:[\w.-]{0,3}\d[\w-]{0,3}(?:[\])|.:>-]+[ \t|]*|[ \t|]+)|[a-z]?[\])|>]+[ \t|]*)?")
+"""What may stand before a name and is none of its letters: `1)`, `m3 |`, `b)`, `[12]`."""
+
+
 def _opens(text: str) -> str:
     """The name that a mail without From: opens with, such as `[1] Dr Worku, to Ato Girma`."""
-    found = re.match(r"[ \t\[(>*#-]*(?:(?:id:?|mail|message|no\.?)[ \t]*)?[\w.-]{0,4}[\])|.:>-]*[ \t|]*([^\n,:|(<]{3,40})[,:|(<]",
+    found = re.match(rf"[ \t\[(>*#-]*(?:(?:id:?|mail|message|no\.?)(?![a-z])[ \t]*)?{_NUMBER}([^\n,:|(<]{{3,40}})[,:|(<]",
                      _bare(text.lstrip().split("\n", 1)[0]), re.IGNORECASE)
     return found.group(1).strip() if found else ""
 
