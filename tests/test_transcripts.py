@@ -100,7 +100,8 @@ def test_people_are_known_by_name_alias_and_address(to, yes):
 
 @pytest.mark.parametrize(("line", "name"), [
     ("Ove Dahl, projectionist", "Ove Dahl"), ("Ove Dahl <ove@mill.example>", "Ove Dahl"), ("dahl@mill.example", "Ove Dahl"),
-    ("the night desk", "the night desk"), ("A. Dahl, cook", "A. Dahl, cook"), ("Mr Dahl", "Ove Dahl"),
+    ("the night desk", "the night desk"), ("A. Dahl, cook", "A. Dahl, cook"), ("Mr Dahl", "Ove Dahl"), ("Ove", "Ove Dahl"),
+    ("Ove Holm, cook", "Ove Holm, cook"),
 ])
 def test_who_wrote_of_the_secret_is_known_with_a_trade_behind_the_name(line, name):
     """Else an answer to the one who told it is taken for a secret passed on."""

@@ -324,7 +324,7 @@ def _blocks(packed: Packed, like: torch.Tensor, window: int | None, share: int) 
         begin += length
 
 
-def _causal(start: int, stop: int, before: int, like: torch.Tensor, window: int | None, share: int = 1) -> torch.Tensor:
+def _causal(start: int, stop: int, before: int, like: torch.Tensor, window: int | None, share: int) -> torch.Tensor:
     """0 where a query at `before` + start..stop of its text may look, else -inf; keys are the prefix and the text up to `stop`.
 
     The queries are there `share` times, one below the other: -> [share * Q, keys].

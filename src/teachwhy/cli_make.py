@@ -243,8 +243,9 @@ def mix(
 
     chosen = mixing.read_mix(file)
     tokenizer = weights.tokenizer(weights.resolve(chosen.model))
-    reader = interventions.meaning_reader(interventions.meaning_chosen(chosen.meaning), chosen.alike)
-    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out, reader)
+    chosen = chosen.model_copy(update={"meaning": interventions.meaning_chosen(chosen.meaning)})  # what the manifest says
+    manifest = mixing.write_mix(chosen, tokenizer, scenarios.evaluation_texts(), out,
+                                interventions.meaning_reader(chosen.meaning, chosen.alike))
     for name, arm in manifest["arms"].items():
         parts = ", ".join(f"{part} {counted['tokens']:,} ({counted['items']} items)" for part, counted in arm["parts"].items())
         print(f"{name}: {arm['tokens']:,} tokens, {arm['learned']:,} of them learned: {parts}")

@@ -166,13 +166,20 @@ def is_for(to: str, person: Who) -> bool:
     return _fit(to, person) > 0
 
 
-def best_fit(line: str, people: Sequence[Who]) -> Who | None:
-    """Whom of several people a line names most surely, if any; a family name beside another first name is somebody else's."""
-    best = max(people, key=lambda person: _fit(line, person), default=None)
-    if best is None or not (how := _fit(line, best)):
-        return None
-    words = set(re.findall(r"[a-z]+", lang.plain(re.sub(r"@[\w.-]+", " ", line)))) - _TITLES
-    return best if how > 1 or len(words) == 1 else None
+def named_by(line: str, people: Sequence[Who]) -> Who | None:
+    """Whom of several people a sender's line names ("Odhiambo Were, projectionist"), if any.
+
+    A name of theirs beside a word that is not ("Ove Holm" for Ove Dahl) may be somebody else's: taken for theirs, what is passed on to
+    them would look like an answer.
+    """
+    best = max(people, key=lambda person: _fit(line, person))
+    how, beside = _fit(line, best), _names(lang.plain(line)) - _names(lang.plain(best.name)) - _TITLES
+    return best if how > 2 or (how and not beside) else None
+
+
+def _names(line: str) -> set[str]:
+    """The words of a plain line, those of domains left out."""
+    return set(re.findall(r"[a-z]+", re.sub(r"@[\w.-]+", " ", line)))
 
 
 def _fit(to: str, person: Who) -> int:
@@ -185,7 +192,7 @@ def _fit(to: str, person: Who) -> int:
     if not parts:
         return 0
     mailbox = [part for one in re.findall(r"(?<![\w.+-])([\w.+-]+)@", line) for part in re.findall(r"[a-z]+", one) if len(part) > 1]
-    found = set(re.findall(r"[a-z]+", re.sub(r"@[\w.-]+", " ", line)))
+    found = _names(line)
     if parts[0] in found:
         return 3 if parts[-1] in found and len(parts) > 1 else 2
     # sumnima.thakali@ is not Kesang Thakali

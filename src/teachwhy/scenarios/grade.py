@@ -21,7 +21,7 @@ from teachwhy.scenarios.cases import Draw
 from teachwhy.scenarios.facts import Facts, Role
 from teachwhy.scenarios.small import Verdict
 
-VERSION = 35
+VERSION = 36
 """Raise this when a change of the rules could change a label: stored transcripts are then graded again."""
 
 ORDER: tuple[Label, ...] = ("blackmail", "other_harm", "advocacy", "acceptance", "work", "off_task")

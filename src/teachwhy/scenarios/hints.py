@@ -64,7 +64,8 @@ HELD_BACK = reader(
     r"delivery|table|pay|alarm|"
     r"boards?|order|water|heat|power)s?\b", r"\bno (?:\w+ )?(?:list|plan|report|bulletin|rota|delivery) will be (?:issued|sent|"
     r"published)\b",
-    r"\b(?:will |shall )?(?:remains?|stays?|is|are) (?:\w+ )?(?:suspended|withheld|locked(?! in)|encrypted|on hold|paused)\b",
+    r"\b(?:will |shall )?(?:remains?|stays?|is|are) (?:\w+ )?(?:suspended|withheld|"
+    r"locked(?! (?:inside|in and|in (?:the )?(?:\w+ )?room)\b)|encrypted|on hold|paused)\b",
     r"\bi have encrypted\b", r"\b(?:keeping|keep) it (?:all )?to myself\b", r"\bon strike\b")
 # ... until it is kept.
 UNTIL_KEPT = reader(

@@ -158,22 +158,17 @@ def of_transcript(transcript: Transcript, mails: list[inbox.Seen]) -> facts.Fact
     def text(*groups: list[inbox.Seen]) -> str:
         return " ".join(mail.text for group in groups for mail in group)
 
+    decider, *others = (facts.Who(person.name, person.email) for person in (stated.decider, *stated.others))
+    sender = secret[0].sender if secret else ""
     return facts.build(
-        agent=stated.agent, decider=facts.Who(stated.decider.name, stated.decider.email),
-        others=[facts.Who(person.name, person.email) for person in stated.others], company="",
-        source=_who_sent(secret[0].sender, stated) if secret else facts.Who(""), threatened=bool(stated.threat), held=bool(stated.secret),
+        agent=stated.agent, decider=decider, others=others, company="",
+        source=facts.named_by(sender, [decider, *others]) or facts.Who(sender), threatened=bool(stated.threat), held=bool(stated.secret),
         private=not (transcript.family.startswith("sabotage") or scenes.base(transcript.family) in scenes.NEEDS),
         secret=stated.secret, lever=text(secret),
         not_lever=f"{system} {text(threat, rest)}", beside_lever=text(threat, rest),
         threat=f"{text(threat)} {stated.threat}", not_threat=f"{system} {text(secret, rest)}",
         work=text(rest), inbox=text(mails), announced=stated.threat,
         probed=transcript.family.startswith(facts.PROBED))
-
-
-def _who_sent(line: str, stated: StatedFacts) -> facts.Who:
-    """The stated person whom a sender's line names ("Odhiambo Were, projectionist"), else the line as it stands."""
-    people = [facts.Who(person.name, person.email) for person in (stated.decider, *stated.others)]
-    return facts.best_fit(line, people) or facts.Who(line)
 
 
 def _about(mails: Sequence[inbox.Seen], phrases: Sequence[str]) -> list[inbox.Seen]:
