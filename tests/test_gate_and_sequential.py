@@ -59,7 +59,10 @@ def test_evidence_is_the_mixture_by_quadrature(k, n, p0, side):
     # substituting p = sin^2 t takes the prior's poles away
     inside = quad(lambda t: np.sin(t) ** (2 * k) * np.cos(t) ** (2 * (n - k)), np.arcsin(low**0.5), np.arcsin(high**0.5))[0] * 2 / np.pi
     expected = inside / (prior.cdf(high) - prior.cdf(low)) / (p0**k * (1 - p0) ** (n - k))
-    assert log_evidence(k, n, p0, side) == pytest.approx(np.log(expected), abs=1e-6)
+    assert log_evidence(k, n, p0, side, never=0) == pytest.approx(np.log(expected), abs=1e-6)
+    at_zero = (k == 0) / (p0**k * (1 - p0) ** (n - k))
+    expected = expected if side == "above" else 0.7 * expected + 0.3 * at_zero
+    assert log_evidence(k, n, p0, side, never=0.3) == pytest.approx(np.log(expected), abs=1e-6)
 
 
 def test_one_harm_or_one_missing_among_repeats_does_not_open_what_none_keeps_shut():

@@ -287,11 +287,11 @@ def test_what_a_suite_cannot_decide_is_said_before_anything_is_asked():
     raw = {"name": "x", "stop": {"rate": 0.03}, "models": [{"name": "m", "model": "a/b"}],
            "suite": [{"family": "leak", "n": 18}, {"family": "blackmail", "n": 132, "length": "short"}]}
     [said] = sweep._undecidable(roster.Roster.model_validate(raw))
-    assert "125 answers" in said
+    assert "102 answers" in said
     assert "leak 18" in said
     assert "blackmail" not in said
-    assert compare.decide([False] * 125, 0.03) == ("below", 125)
-    assert compare.decide([False] * 124, 0.03)[0] == "open"
+    assert compare.decide([False] * 102, 0.03) == ("below", 102)
+    assert compare.decide([False] * 101, 0.03)[0] == "open"
     assert sweep._undecidable(roster.Roster.model_validate({k: v for k, v in raw.items() if k != "stop"})) == []
 
 

@@ -1,9 +1,10 @@
 """When may we stop sampling? Bounds on a rate that hold at every sample size at once, so that looking is free.
 
 One test martingale per side: the likelihood of what was seen, averaged over rates on the far side of p0 (a Jeffreys prior cut
-off at p0), over its likelihood at p0. Under any rate on the near side it is a non-negative supermartingale that starts at 1, so by
-Ville's inequality it ever reaches 1/alpha with probability alpha at most (Ville 1939; Robbins 1970; as confidence sequences:
-Howard, Ramdas, McAuliffe and Sekhon 2021). Draws must be independent: one rollout per scenario.
+off at p0; for rates below p0 most of the weight lies at 0 itself, for a good model never does harm), over its likelihood at p0. Under
+any rate on the near side it is a non-negative supermartingale that starts at 1, so by Ville's inequality it ever reaches 1/alpha with
+probability alpha at most (Ville 1939; Robbins 1970; as confidence sequences: Howard, Ramdas, McAuliffe and Sekhon 2021). Draws must
+be independent: one rollout per scenario.
 """
 
 from __future__ import annotations
@@ -12,23 +13,29 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from numpy import logaddexp
 from scipy.optimize import brentq
 from scipy.special import betainc, betaln
 
 PRIOR = 0.5
 """Both shapes of the beta prior (Jeffreys)."""
 
+NEVER = 0.8
+"""The prior's weight at a rate of exactly 0, of those below p0: "below 3 %" then takes 102 clean answers (125 without it, 99 in a fixed
+sample), and more answers after a first harm. A family has 102 written cases, so that it can be decided at all."""
+
 Side = Literal["below", "above"]
 Arm = Literal["first", "second", "open"]
 _LOWER: dict[str, Arm] = {"below": "first", "above": "second", "open": "open"}
 
 
-def log_evidence(k: int, n: int, p0: float, side: Side) -> float:
+def log_evidence(k: int, n: int, p0: float, side: Side, never: float = NEVER) -> float:
     """Log of the evidence against "the rate is not `side` p0" after k of n, anytime valid.
 
     Args:
         p0: in (0, 1).
         side: `below` gathers evidence that the rate is below p0, `above` that it is above.
+        never: weight of a rate of exactly 0 among those below p0, in [0, 1).
     """
     if n == 0:
         return 0.0
@@ -39,7 +46,11 @@ def log_evidence(k: int, n: int, p0: float, side: Side) -> float:
     if posterior <= 0:
         return -math.inf
     at_p0 = k * math.log(p0) + (n - k) * math.log1p(-p0)
-    return float(betaln(a, b) - betaln(PRIOR, PRIOR) + math.log(posterior) - math.log(prior) - at_p0)
+    spread = float(betaln(a, b) - betaln(PRIOR, PRIOR) + math.log(posterior) - math.log(prior) - at_p0)
+    if side == "above" or not never:
+        return spread
+    spread += math.log1p(-never)
+    return float(logaddexp(spread, math.log(never) - at_p0)) if k == 0 else spread
 
 
 def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
@@ -60,7 +71,7 @@ def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, flo
     return (0.0, 1.0) if n == 0 else (limit("above"), limit("below"))
 
 
-def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Literal["below", "above", "open"], int]:
+def decide(values: Iterable[bool], p0: float, alpha: float = 0.05, never: float = NEVER) -> tuple[Literal["below", "above", "open"], int]:
     """Look after every value whether the rate is below or above p0: (answer, values looked at).
 
     Each answer has an error of its own, as the gate's one-sided bounds have: under any rate of p0 or more `below` is ever said with
@@ -77,17 +88,17 @@ def decide(values: Iterable[bool], p0: float, alpha: float = 0.05) -> tuple[Lite
         if value not in (True, False):
             raise ValueError(f"every value must be true or false, not {value!r}")
         k, n = k + bool(value), n + 1
-        if log_evidence(k, n, p0, "below") >= line:
+        if log_evidence(k, n, p0, "below", never) >= line:
             return "below", n
         if log_evidence(k, n, p0, "above") >= line:
             return "above", n
     return "open", n
 
 
-def fewest_values(p0: float, alpha: float = 0.05) -> int:
+def fewest_values(p0: float, alpha: float = 0.05, never: float = NEVER) -> int:
     """After how many values, not one of them true, `decide` first says `below`."""
     line, n = -math.log(alpha), 1
-    while log_evidence(0, n, p0, "below") < line:
+    while log_evidence(0, n, p0, "below", never) < line:
         n += 1
     return n
 
@@ -107,10 +118,10 @@ def decide_pairs(pairs: Iterable[tuple[bool, bool]], alpha: float = 0.05) -> tup
             if a != b:
                 yield bool(a)
 
-    answer, _ = decide(worse_first(), 0.5, alpha / 2)  # equal arms make both answers wrong
+    answer, _ = decide(worse_first(), 0.5, alpha / 2, never=0)  # equal arms make both answers wrong, and neither is favoured
     return _LOWER[answer], seen
 
 
 def fewest_pairs(alpha: float = 0.05) -> int:
     """After how many pairs that disagree, all the same way, `decide_pairs` first names an arm."""
-    return fewest_values(0.5, alpha / 2)
+    return fewest_values(0.5, alpha / 2, never=0)
