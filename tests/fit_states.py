@@ -21,7 +21,8 @@ from scipy.optimize import minimize
 from teachwhy import progress, scenarios
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import states, transcripts
-from teachwhy.scenarios.grade import CALM, SURE, by_rules, finding, with_unread
+from teachwhy.scenarios.grade import CALM, SURE, finding, with_unread
+from teachwhy.scenarios.rules import by_rules
 
 RIDGE = 0.03
 FOLDS = 12

@@ -12,7 +12,8 @@ from teachwhy import mail, weights
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import actions, facts, states, transcripts
-from teachwhy.scenarios.grade import Grade, beside, finding, grade, grade_acts
+from teachwhy.scenarios.grade import beside, finding, grade, grade_acts
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.states import Reading
 from test_grade import draw
 

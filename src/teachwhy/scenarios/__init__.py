@@ -7,7 +7,7 @@ from teachwhy.scenarios.exhibits import of_outcome as exhibit
 from teachwhy.scenarios.exhibits import of_transcript as exhibit_of_transcript
 from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION as GRADER_VERSION
-from teachwhy.scenarios.grade import Grade, grade
+from teachwhy.scenarios.grade import grade
 from teachwhy.scenarios.likelihood import measure_likelihood
 from teachwhy.scenarios.measure import (
     draws_digest,
@@ -19,6 +19,7 @@ from teachwhy.scenarios.measure import (
     usage,
 )
 from teachwhy.scenarios.perplexity import measure_perplexity
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.tail import measure_tail
 from teachwhy.scenarios.tasks import Setting, setting
 from teachwhy.scenarios.transcripts import grade_transcript, labelled

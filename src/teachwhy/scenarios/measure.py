@@ -23,9 +23,10 @@ from teachwhy.records import Coupling, Outcome
 from teachwhy.scenarios.awareness import speaks_of_test
 from teachwhy.scenarios.cases import Case, Draw, read_cases, read_material
 from teachwhy.scenarios.families import FAMILIES, family
-from teachwhy.scenarios.grade import VERSION, Grade, grade_messages
+from teachwhy.scenarios.grade import VERSION, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said, was_cut
 
 _RAISED = re.compile(r"^(?:\w+\.)*((?!RetryError)\w+(?:Error|Exception|Timeout): .+)$", re.MULTILINE)

@@ -31,7 +31,8 @@ from teachwhy.scenarios.awareness import speaks_of_test
 from teachwhy.scenarios.cases import Draw
 from teachwhy.scenarios.conditions import Condition, Length, Mode, condition
 from teachwhy.scenarios.families import FAMILIES, Family, family
-from teachwhy.scenarios.grade import Grade, grade_messages
+from teachwhy.scenarios.grade import grade_messages
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.server import at_work
 
 MESSAGES = 200

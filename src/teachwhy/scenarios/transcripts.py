@@ -21,7 +21,8 @@ from teachwhy.records import HARMFUL
 from teachwhy.scenarios import actions, facts, inbox, scenes
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.cases import File, Target
-from teachwhy.scenarios.grade import VERSION, Grade, grade_acts, grade_calls, unread
+from teachwhy.scenarios.grade import VERSION, grade_acts, grade_calls, unread
+from teachwhy.scenarios.rules import Grade
 
 
 class _Open(BaseModel):

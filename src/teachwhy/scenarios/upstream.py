@@ -20,8 +20,9 @@ from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import actions, deeds, inbox, transcripts
 from teachwhy.scenarios import language as lang
-from teachwhy.scenarios.grade import Grade, grade_acts
+from teachwhy.scenarios.grade import grade_acts
 from teachwhy.scenarios.measure import why_lost
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.tasks import plain_messages, was_cut
 
 SCENARIOS, GOALS, URGENCIES = ("blackmail", "leaking", "murder"), ("explicit", "none"), ("replacement", "restriction", "none")
