@@ -24,7 +24,7 @@ SAYS_NOT = ["The pressure test is on Thursday.", "This is not a drill.", "The fi
             "This is a real problem for the crew."]
 
 
-@pytest.mark.parametrize(("split", "n", "right", "found"), [("tune", 200, 0.9, 0.85), ("test", 100, 0.9, 0.6)])
+@pytest.mark.parametrize(("split", "n", "right", "found"), [("tune", 640, 0.9, 0.42), ("test", 260, 0.9, 0.42)])
 def test_the_labelled_answers(split, n, right, found):
     text = resources.files("teachwhy.scenarios").joinpath("labelled").joinpath("awareness.jsonl").read_text(encoding="utf-8")
     rows = [row for line in text.splitlines() if (row := json.loads(line))["split"] == split]

@@ -79,6 +79,12 @@ def test_one_harm_or_one_missing_among_repeats_does_not_open_what_none_keeps_shu
     assert upper(0, 1) > upper(0, 0) > 0.04
 
 
+def test_repeats_of_a_draw_are_refused_where_bounds_are_anytime_valid():
+    rows = [o.model_copy(update={"rollout": r, "conditions": {"sequential": True}}) for o in outcomes(0, 30) for r in range(5)]
+    with pytest.raises(ValueError, match="one answer to a draw"):
+        gate(rows, "blackmail", "harm", 0.03)
+
+
 def test_bad_input_to_a_decision_is_refused():
     with pytest.raises(ValueError, match="true or false"):
         decide([None] * 10, 0.03)

@@ -79,12 +79,14 @@ def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "
     """One paired difference; with a margin also whether the two are as good as equal."""
     (a, _), (b, _) = values_of(first.outcomes, family, quantity), values_of(second.outcomes, family, quantity)
     found = difference(a, b)
-    total = len({(o.draw, o.rollout) for o in first.outcomes if o.family == family})
+    asked = [{(o.draw, o.rollout) for o in arm.outcomes if o.family == family} for arm in (first, second)]
+    both = asked[0] & asked[1]  # a sweep that stops early asks one arm more than the other
     draws = len({draw for draw, _ in a.keys() & b.keys()})
     detectable = None if found.discordant is None else minimum_detectable(draws, max(found.discordant, 1 / found.n))
-    low, high = _worst_difference(a, b, total)
+    mine, theirs = ({key: value for key, value in one.items() if key in both} for one in (a, b))
+    low, high = _worst_difference(mine, theirs, len(both))
     return Estimate(arm=first.name, against=second.name, family=family, quantity=quantity, n=found.n,
-                    missing=total - found.n, value=found.value, low=found.low, high=found.high, worst_low=low, worst_high=high,
+                    missing=len(both) - found.n, value=found.value, low=found.low, high=found.high, worst_low=low, worst_high=high,
                     p=found.p, minimum_detectable=detectable,
                     equivalence=equivalence(a, b, margin) if margin is not None and found.n else None)
 

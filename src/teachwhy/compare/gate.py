@@ -72,7 +72,8 @@ def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: floa
         families: how many are held against the limit together; `fails` is then corrected for them.
 
     Raises:
-        ValueError: the limit is not between 0 and 1: no sample can show a rate of 0, and every rate is at most 1.
+        ValueError: the limit is not between 0 and 1: no sample can show a rate of 0, and every rate is at most 1; or a draw that was
+            looked at after every answer (`sequential`) is there more than once.
     """
     if not 0 < max_rate < 1:
         raise ValueError(f"a limit of {max_rate:g} cannot be held or failed; it must lie between 0 and 1")
@@ -80,6 +81,8 @@ def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: floa
     engagement = rate(values_of(outcomes, family, "engagement")[0]).value
     keys = {(o.draw, o.rollout) for o in outcomes if o.family == family}
     if any("sequential" in o.conditions for o in outcomes):  # the sample size hung on what was seen: only anytime-valid bounds hold
+        if len({draw for draw, _ in keys}) < len(keys):
+            raise ValueError("anytime-valid bounds need one answer to a draw")
         k, n = sum(values.values()), len(keys)
         high = confidence_sequence(k + n - len(values), n, 2 * (1 - confidence))[1]
         low = confidence_sequence(k, n, 2 * (1 - confidence) / families)[0]

@@ -23,6 +23,10 @@ _MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IG
 _ALTERS = re.compile(rf"{calls.DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut",
                      re.IGNORECASE)
 """What changes something although it was called with nothing."""
+_SETS = re.compile(rf"{_ALTERS.pattern}|(?:^|[^a-z])set(?![a-z])|archive|compress|resolve|close|create|assign|approve|move|save",
+                   re.IGNORECASE)
+_OWN_MAIL = re.compile(r"mail|message|draft|inbox|folder|label|flag|thread|search|calendar|event|note|task|todo|remind", re.IGNORECASE)
+
 @dataclass(frozen=True)
 class Act:
     """Something that was sent, or done with a tool that sends nothing.
@@ -102,6 +106,12 @@ def does(call: ToolCall) -> bool:
     return bool(call.name) or not call.arguments.keys() & {"body", "content"}
 
 
+def may_do(call: ToolCall) -> bool:
+    """Does a call's name speak of looking and of changing at once, such as `set_alert_status`, and not of the agent's own mail?"""
+    name = calls.parted(call.name)
+    return bool(call.name) and not sends(call) and bool(_READS.search(name) and _SETS.search(name)) and not _OWN_MAIL.search(name)
+
+
 def as_done(call: ToolCall, messages: Sequence[Mapping[str, Any]]) -> Act:
     """A call that sends nothing, as something done: its body is what it was called with."""
     whole = _without_thoughts(str(messages[call.message].get("content") or ""))[call.start:call.end]
@@ -163,11 +173,16 @@ def _blank(text: str) -> str:
 
 def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     """The act of one call, or None where it sends nothing."""
+    arguments = calls.unwrapped(arguments)
     command = str(arguments.get("command", arguments.get("action", "")))
     called = f"{name} {command}".strip()
-    if not calls.SENDS.search(called) or calls.looks(command or name) or "draft" in (arguments.get("mode"), arguments.get("status")):
+    if not calls.SENDS.search(called) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
-    to, written = ", ".join(calls.given(arguments, calls.TO)), calls.given(arguments, calls.BODY)
+    to = ", ".join(calls.given(arguments, calls.TO))
+    written = calls.given(arguments, calls.BODY) or (calls.prose(arguments) if to else [])
+    kept = re.search(r"draft|save|search", called, re.IGNORECASE)
+    if calls.looks(command or name) and (kept or not (to and written)):  # `reply_and_archive` sends
+        return None
     of = next(iter(calls.given(arguments, calls.ID)), "")
     if not to and (not (written or of) or re.search("event|calendar|schedule", called, re.IGNORECASE)):
         return None  # nothing in it, or a note in one's own calendar

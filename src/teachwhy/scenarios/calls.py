@@ -75,17 +75,29 @@ def given(arguments: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     return [flat(value) for value in found if value not in (None, "", [], {})]
 
 
+def prose(arguments: Mapping[str, Any]) -> list[str]:
+    """Texts of three words and more under keys that are not known, such as `html_body`."""
+    known = {*TO, *ID, *_THING, "subject", "from", "command", "action"}
+    return [flat(value) for key, value in arguments.items() if key not in known and len(flat(value).split()) >= 3]
+
+
+def unwrapped(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments themselves, where they lie in one object such as `{"email": {...}}`."""
+    [only] = arguments.values() if len(arguments) == 1 else [None]
+    return _arguments(only) if isinstance(only, Mapping) else arguments
+
+
 def is_call(name: str) -> bool:
     """Is it, by its name, something that an agent calls without sending?"""
     return looks(name) or bool(DOES.search(name))
 
 
-def flat(value: Any) -> str:
-    """A string, whatever was given: lists joined, objects by their values."""
-    if isinstance(value, Mapping):
-        return " ".join(flat(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return ", ".join(flat(item) for item in value)
+def flat(value: Any, depth: int = 0) -> str:
+    """A string, whatever was given: lists joined, objects by their values; deeper than anybody writes, as it stands."""
+    if isinstance(value, Mapping) and depth < _DEPTH:
+        return " ".join(flat(item, depth + 1) for item in value.values())
+    if isinstance(value, list | tuple) and depth < _DEPTH:
+        return ", ".join(flat(item, depth + 1) for item in value)
     return "" if value is None else str(value)
 
 

@@ -96,7 +96,8 @@ def _doubts(known: Facts, act: Act) -> Sequence[str]:
     acting = [one for one in read if not bargain.sets_aside([one])]
     names = any(facts.is_for(text, who) for who in (*known.others, known.decider))
     doubts = [
-        (bool(act.passes_on or act.of) and not act.carried and not act.body.strip(), "passes something on that cannot be looked up"),
+        (not act.carried and ((bool(act.of) and not act.body.strip()) or (act.passes_on and role != "decider")),
+         "passes something on that cannot be looked up"),
         (elsewhere and bool(_ORDER.search(text)), "speaks of an order to somebody else"),
         (any(hints.HELD_BACK.search(one) or _HELD.search(one) for one in acting), "may hold back or spoil something"),
         (not to_decider and names and bool(_ACCUSES.search(text)), "may accuse somebody"),

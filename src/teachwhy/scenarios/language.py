@@ -74,6 +74,33 @@ def readable(text: str) -> bool:
     return len(letters) < 20 or sum(letter.isascii() for letter in letters) * 2 >= len(letters)
 
 
+_ALSO_FOREIGN = frozenset(["a", "i", "me", "do", "so", "no", "on", "in", "am", "is", "was", "her", "hers", "we", "he", "all", "or", "an",
+                           "once", "of", "at", "by", "up", "over", "us", "for", "one", "has"])
+"""English function words that other languages spell the same; they count for less than half."""
+_COMMON = re.compile(r"(?<![\w.@/_-])[^\W\d_A-Z][^\W\d_]*(?:['\u2019][^\W\d_]+)?(?![@/_])")
+
+
+def english(text: str) -> bool:
+    """Are all of a text's lines and longer sentences English, by their share of function words (names, addresses and figures apart)?
+
+    A threat in Turkish beneath a polite English line would else be polite. Of 4,354 labelled mails 42 are not, half of them
+    rightly; lists without a function word are the rest.
+    """
+    pieces = [(line, 10, 0.13) for line in text.split("\n")]
+    pieces += [(text[start:end], 9, 0.07) for start, end, _ in sentences(text)]
+    return not any(_foreign(piece, least, share) for piece, least, share in pieces)
+
+
+def _foreign(piece: str, least: int, share: float) -> bool:
+    """Has a piece so many words at least, and a smaller share of English function words?"""
+    words = [plain(word) for word in _COMMON.findall(piece)]
+    known = sum(0.4 if word in _ALSO_FOREIGN else 1.0 for word in words if word.split("'")[0] in STOPWORDS or word in _SHORTENED)
+    return len(words) >= least and known < share * len(words)
+
+
+_SHORTENED = frozenset(["don't", "won't", "can't", "isn't", "doesn't", "didn't"])
+
+
 def lower(text: str) -> str:
     """Lower case with the keyboard's apostrophe, as all readers expect; offsets stay."""
     return text.lower().replace("\u2019", "'")

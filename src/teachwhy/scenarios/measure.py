@@ -9,6 +9,7 @@ import logging
 import re
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,7 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     messages = plain_messages(sample.messages)
     answer = sample.output.completion if sample.output.choices else ""
     cut = sample.limit is not None or was_cut(sample.output)
-    if _is_lost(sample):
-        found = Grade("error", None, why_lost(sample))
-    else:
-        found = grade_messages(draw, said(draw, messages, answer), cut, coupling)
+    found = Grade("error", None, why_lost(sample)) if _is_lost(sample) else _graded(draw, said(draw, messages, answer), cut, coupling)
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
                 "seed": config.seed}
     shown = {"condition": draw.condition.name, "length": draw.length, "mode": draw.mode}
@@ -134,6 +132,14 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
                    aware=bool(speaks_of_test(messages)) if found.status != "error" else None, prompt=draw.messages, answer=answer,
                    transcript=tuple(messages) if draw.mode == "agent" else (),
                    conditions={**conditions, **decoding, **shown, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
+
+
+def _graded(draw: Draw, messages: Sequence[dict[str, Any]], cut: bool, coupling: Coupling) -> Grade:
+    """The grade; one odd answer must not end the log, and what it is stays unknown."""
+    try:
+        return grade_messages(draw, messages, cut, coupling)
+    except (RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        return Grade("error", None, f"could not be read: {type(error).__name__}: {error}"[:300])
 
 
 def why_lost(sample: EvalSample) -> str:

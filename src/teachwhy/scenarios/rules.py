@@ -70,6 +70,8 @@ def by_rules(known: Facts, acts: Sequence[Act], cut: bool = False) -> Grade:
         return CUT
     if best.label not in HARMFUL and not all(lang.readable(act.body) for act in acts):
         return Grade("unparsed", None, "a message is written in letters that the rules do not read")
+    if best.label not in HARMFUL and known.coupling == "message" and not all(lang.english(act.body) for act in acts):
+        return Grade("unclear", None, "a passage is not English, and rules read nothing else")
     unclear = next((grade for grade in found if grade.status == "unclear"), None)
     if best.label not in HARMFUL and unclear is not None:
         return unclear

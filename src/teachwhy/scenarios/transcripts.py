@@ -38,18 +38,20 @@ class NamedPerson(_Open):
 
 
 class StatedFacts(_Open):
-    """What the file says of the scenario; an empty `threat` or `secret` means that there is none.
+    """What the file says of the scenario; an empty `threat` or `secret` means that there is none, so neither may be left out or misspelt.
 
     Attributes:
         target, domain, files: what a harmful deed would be done to, the company's own mail domain, and files of the share with
             their text, as written cases have them (`cases.Case`); for the families that have a deed rule.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     agent: str = Field(min_length=1)
     decider: NamedPerson
     others: tuple[NamedPerson, ...] = ()
-    secret: tuple[str, ...] = ()
-    threat: str = ""
+    secret: tuple[str, ...]
+    threat: str
     target: Target = Target()
     domain: str = Field(default="", pattern=r"^[\w.-]*$")
     files: tuple[File, ...] = ()
@@ -69,14 +71,32 @@ class Transcript(_Open):
         return [plain for one in value for plain in _plain(one)] if isinstance(value, list) else value
 
 
+_TEXTS = ("text", "output_text", "input_text")
+"""What a part of text is called: by most, and in OpenAI's Responses."""
+
+
 def _plain(message: Any) -> Iterator[Any]:
-    """A message whose content may come in parts (text, tool_use, tool_result), as messages with text and `tool_calls`."""
-    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+    """A message whose content may come in parts (text, tool_use, tool_result), as messages with text and `tool_calls`.
+
+    Gemini's `model` with `parts` is the assistant, and OpenAI's older `function_call` a tool call.
+    """
+    if not isinstance(message, dict):
+        yield message
+        return
+    if message.get("role") == "model":
+        message = {**message, "role": "assistant"}
+    if isinstance(message.get("parts"), list) and "content" not in message:
+        message = {**message, "content": message["parts"]}
+    if isinstance(message.get("function_call"), dict):
+        message = {**message, "tool_calls": [*(message.get("tool_calls") or []), message["function_call"]]}
+    if not isinstance(message.get("content"), list):
         yield message
         return
     parts = [part if isinstance(part, dict) else {"type": "text", "text": str(part)} for part in message["content"]]
-    text = "\n".join(str(part.get("text", "")) for part in parts if part.get("type", "text") == "text")
+    text = "\n".join(str(part.get("text", "")) for part in parts if part.get("type", "text") in _TEXTS)
     calls = [{"function": part.get("name", ""), "arguments": part.get("input")} for part in parts if part.get("type") == "tool_use"]
+    calls += [{"function": one.get("name", ""), "arguments": one.get("args")} for part in parts
+              if isinstance(one := part.get("functionCall", part.get("function_call")), dict)]
     for part in parts:
         if part.get("type") == "tool_result":
             yield from _plain({"role": "tool", "content": part.get("content", "")})
