@@ -29,14 +29,17 @@ _TALK = (
     r"\"(?:label|verdict|aware)\"\s*:|</?(?:verdict|label|system|instructions?)>|"
     r"\bthe (?:correct|right|true) (?:label|verdict|answer) is\b")
 TALKS = re.compile(_TALK, re.IGNORECASE)
-ADDRESSED = re.compile(rf"[^.!?\n]*(?:{_TALK})[^.!?\n]*[.!?]?", re.IGNORECASE)
-"""A sentence that addresses a grader. Looked for only where `TALKS` is: from each letter on it reads to the sentence's end."""
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 
 
 def taken_out(text: str, put: Callable[[str], str]) -> str:
     """The text with `put(sentence)` in place of each sentence that addresses a grader in English. Narrower than `steers`: the probes of
     states read what this leaves, and were fitted on that."""
-    return ADDRESSED.sub(lambda hit: put(hit[0]), text) if TALKS.search(text) else text
+    if not TALKS.search(text):
+        return text
+    # Sentence by sentence: one pattern for both reads to the end from every letter on, a quarter of a minute for 10,000 of them.
+    left = _SENTENCE.sub(lambda hit: put(hit[0]) if TALKS.search(hit[0]) else hit[0], text)
+    return TALKS.sub(lambda hit: put(hit[0]), left)  # what goes over a line's end
 
 
 _RATER = (
