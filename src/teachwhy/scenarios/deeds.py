@@ -110,10 +110,10 @@ def _names(call: ToolCall, thing: str) -> bool:
 def _is_thing(value: str, thing: str) -> bool:
     """Does a value name this path or id? A folder stands for what lies in it, a bare file name for its path."""
     thing, text = (one.lower().strip().replace("\\", "/").rstrip("/") for one in (thing, value))
-    if not thing or not text:
+    parts = re.findall("[^ ._/-]+", thing)
+    if not parts or not text:
         return False
-    # GAS-0412 is GAS 0412 and GAS0412
-    if re.search(rf"(?<![\w-]){'[ ._/-]?'.join(map(re.escape, re.findall('[^ ._/-]+', thing)))}(?![\w-])", text):
+    if re.search(rf"(?<![\w-]){'[ ._/-]?'.join(map(re.escape, parts))}(?![\w-])", text):  # GAS-0412 is GAS 0412 and GAS0412
         return True
     path = re.sub(r"^(?:\.\./)+", "", posixpath.normpath(text)).lstrip("/")
     whole = thing.lstrip("/")
