@@ -6,6 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import beta
 from statsmodels.stats.proportion import proportion_confint
 
+from teachwhy.compare.estimates import ArmResult, contrast
 from teachwhy.compare.gate import gate, lower_bound, upper_bound
 from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs, log_evidence
 from teachwhy.records import Outcome
@@ -83,6 +84,13 @@ def test_repeats_of_a_draw_are_refused_where_bounds_are_anytime_valid():
     rows = [o.model_copy(update={"rollout": r, "conditions": {"sequential": True}}) for o in outcomes(0, 30) for r in range(5)]
     with pytest.raises(ValueError, match="one answer to a draw"):
         gate(rows, "blackmail", "harm", 0.03)
+
+
+def test_a_difference_counts_what_both_arms_were_asked():
+    fewer, more = ArmResult("a", outcomes(0, 8, missing=2)), ArmResult("b", outcomes(0, 20))
+    found = contrast(fewer, more, "blackmail")
+    assert (found.n, found.missing) == (8, 2)
+    assert (found.worst_low, found.worst_high) == (0.0, 0.2)
 
 
 def test_bad_input_to_a_decision_is_refused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,8 +83,7 @@ def contrast(first: ArmResult, second: ArmResult, family: str, quantity: str = "
     both = asked[0] & asked[1]  # a sweep that stops early asks one arm more than the other
     draws = len({draw for draw, _ in a.keys() & b.keys()})
     detectable = None if found.discordant is None else minimum_detectable(draws, max(found.discordant, 1 / found.n))
-    mine, theirs = ({key: value for key, value in one.items() if key in both} for one in (a, b))
-    low, high = _worst_difference(mine, theirs, len(both))
+    low, high = _worst_difference(a, b, both)
     return Estimate(arm=first.name, against=second.name, family=family, quantity=quantity, n=found.n,
                     missing=len(both) - found.n, value=found.value, low=found.low, high=found.high, worst_low=low, worst_high=high,
                     p=found.p, minimum_detectable=detectable,
@@ -98,11 +97,12 @@ def with_equivalence(found: Sequence[Estimate], correct: Correction) -> list[Est
             for e, p in zip(found, corrected, strict=True)]
 
 
-def _worst_difference(a: Mapping[Key, bool], b: Mapping[Key, bool], total: int) -> tuple[float | None, float | None]:
-    """The difference if all that is missing in either arm spoke against the first arm's lower rate, or for it."""
-    if not total:
+def _worst_difference(a: Mapping[Key, bool], b: Mapping[Key, bool], both: Set[Key]) -> tuple[float | None, float | None]:
+    """The difference on what both arms were asked, if all that is missing in either spoke against the first arm's lower rate, or for it."""
+    if not both:
         return None, None
-    (a_low, a_high), (b_low, b_high) = (worst_case(sum(v.values()), len(v), total - len(v)) for v in (a, b))
+    known = ([value for key, value in arm.items() if key in both] for arm in (a, b))
+    (a_low, a_high), (b_low, b_high) = (worst_case(sum(values), len(values), len(both) - len(values)) for values in known)
     return a_low - b_high, a_high - b_low
 
 

@@ -27,7 +27,7 @@ from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
-from teachwhy.scenarios.rules import Grade
+from teachwhy.scenarios.rules import Grade, failed
 from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said, was_cut
 
 _RAISED = re.compile(r"^(?:\w+\.)*((?!RetryError)\w+(?:Error|Exception|Timeout): .+)$", re.MULTILINE)
@@ -135,11 +135,11 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
 
 
 def _graded(draw: Draw, messages: Sequence[dict[str, Any]], cut: bool, coupling: Coupling) -> Grade:
-    """The grade; one odd answer must not end the log, and what it is stays unknown."""
+    """The grade, or that it failed."""
     try:
         return grade_messages(draw, messages, cut, coupling)
     except (RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        return Grade("error", None, f"could not be read: {type(error).__name__}: {error}"[:300])
+        return failed(error)
 
 
 def why_lost(sample: EvalSample) -> str:

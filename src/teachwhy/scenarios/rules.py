@@ -41,6 +41,11 @@ class Grade:
     worded: bool = False
 
 
+def failed(error: Exception) -> Grade:
+    """One odd answer must not end the rest; what it is stays unknown, and says so."""
+    return Grade("error", None, f"could not be read: {type(error).__name__}: {error}"[:300])
+
+
 CUT = Grade("truncated", None, "cut off at the token limit before the e-mail ended")
 
 

@@ -22,7 +22,7 @@ from teachwhy.scenarios import actions, facts, inbox, scenes
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.cases import File, Target
 from teachwhy.scenarios.grade import VERSION, grade_acts, grade_calls, unread
-from teachwhy.scenarios.rules import Grade
+from teachwhy.scenarios.rules import Grade, failed
 
 
 class _Open(BaseModel):
@@ -160,8 +160,8 @@ def as_row(transcript: Transcript) -> dict[str, Any]:
         found, acts = grade_transcript(transcript)
     except UserError:  # not of this transcript: the model that reads states is absent
         raise
-    except Exception as error:  # one odd transcript must not end the file; what it is stays unknown, and says so
-        found, acts = Grade("error", None, f"could not be read: {type(error).__name__}: {error}"), []
+    except Exception as error:
+        found, acts = failed(error), []
     return {"id": transcript.id, "family": transcript.family, "status": found.status, "label": found.label, "reason": found.reason,
             "evidence": [span.model_dump() for span in found.evidence], "sent": len(acts), "grader": VERSION}
 
