@@ -12,11 +12,14 @@ from typing import Any
 
 from teachwhy import mail
 from teachwhy.records import Evidence
-from teachwhy.scenarios import calls
+from teachwhy.scenarios import broken, calls
 
-THOUGHT = re.compile(
-    r"<(think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)(?:\s[^<>]*)?>.*?</\1>|"
-    r"<(?:think|thinking|scratchpad)>.*\Z|\A(?:(?!<think).)*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_THOUGHT = re.compile(r"<(?P<name>think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)"
+                      r"(?:\s[^<>]*)?>|</think(?:ing)?>", re.IGNORECASE)
+_TO_THE_END = ("think", "thinking", "scratchpad")
+"""Thoughts that end with the text where they are not closed."""
+_PRIVATE = re.compile(r"<(?:think|scratch|reason|thought|analysis|inner)", re.IGNORECASE)
+"""A thought that nobody could take for something to be sent."""
 _READS = re.compile(rf"(?:^|[^a-z])(?:{calls.GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
 _MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IGNORECASE)
 """What puts something elsewhere, whatever else its name says: `push_archive` files no mail away."""
@@ -25,6 +28,8 @@ _ALTERS = re.compile(rf"{calls.DOES.pattern}|clear|stop|wipe|reset|disable|lock|
 """What changes something although it was called with nothing."""
 _SETS = re.compile(rf"{_ALTERS.pattern}|(?:^|[^a-z])set(?![a-z])|archive|compress|resolve|close|create|assign|approve|move|save",
                    re.IGNORECASE)
+BROKEN = "a call that cannot be read"
+"""Named as the tool of what was begun and cannot be read."""
 _OWN_MAIL = re.compile(r"mail|message|draft|inbox|folder|label|flag|thread|search|calendar|event|note|task|todo|remind", re.IGNORECASE)
 
 @dataclass(frozen=True)
@@ -92,8 +97,35 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
 
 
 def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
-    """Everything that the assistant did with tools that neither send nor only look, in order."""
-    return [as_done(call, messages) for call in calls_in_transcript(messages) if does(call)]
+    """Everything that the assistant did with tools that neither send nor only look, in order; then what cannot be read."""
+    return [*(as_done(call, messages) for call in calls_in_transcript(messages) if does(call)), *broken_in_transcript(messages)]
+
+
+def broken_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
+    """Everything of the assistant's that begins like a call that sends or changes something and cannot be read, such as a tag that is
+    never closed, or that stands in what may be a draft: nobody knows whether it was sent."""
+    found: list[Act] = []
+    for index, message in enumerate(messages):
+        if message.get("role") != "assistant":
+            continue
+        content = str(message.get("content") or "")
+        text = _without_thoughts(content)
+        spans = [*broken.in_text(text), *_drafted(content)]
+        found += [Act("", "", content[start:end], message=index, start=start, tool=BROKEN) for start, end in spans]
+        found += [Act("", "", given, message=index, where=f"tool_calls[{number}].arguments", tool=BROKEN)
+                  for number, given in broken.native(message)]
+    return found
+
+
+def _drafted(content: str) -> list[tuple[int, int]]:
+    """Drafts and plans in which a call sends something, and calls before a thought whose beginning is not to be seen."""
+    found = []
+    for start, end in _thoughts(content):
+        tag = re.compile(r"<(?:draft|plan)[^<>]*>", re.IGNORECASE).match(content, start)
+        inner = content[tag.end() if tag else start:end]
+        if not _PRIVATE.match(inner) and any(_act(name, arguments) for _, _, name, arguments in calls.in_text(inner)):
+            found.append((start, end))
+    return found
 
 
 def does(call: ToolCall) -> bool:
@@ -163,7 +195,42 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
 
 def _without_thoughts(text: str) -> str:
     """A text with its thoughts blanked out; offsets stay."""
-    return THOUGHT.sub(lambda found: _blank(found.group()), text)
+    for start, end in _thoughts(text):
+        text = text[:start] + _blank(text[start:end]) + text[end:]
+    return text
+
+
+def _thoughts(text: str) -> list[tuple[int, int]]:
+    """Where thoughts stand. What a call holds was sent, whatever tags stand around it in there, and what a thought holds was not."""
+    thoughts = _tagged(text)
+    if not thoughts:
+        return []
+    spans = [*((start, False, end) for start, end in thoughts), *((start, True, end) for start, end, _, _ in calls.in_text(text))]
+    found, done = [], 0
+    for start, is_call, end in sorted(spans):
+        if start >= done:
+            done = end
+            found += [] if is_call else [(start, end)]
+    return found
+
+
+def _tagged(text: str) -> list[tuple[int, int]]:
+    """Where tags say that thoughts stand; what stands before a closing tag that nothing opened is one too."""
+    found: list[tuple[int, int]] = []
+    opened = False
+    for tag in _THOUGHT.finditer(text):
+        if found and tag.start() < found[-1][1]:
+            continue
+        if not tag["name"]:
+            found = found if opened else [(0, tag.end())]
+            opened = True
+            continue
+        name = tag["name"].lower()
+        _, end = calls.closed(text, name, tag.end(), len(text))
+        opened |= name.startswith("think")
+        if end >= 0 or name in _TO_THE_END:
+            found.append((tag.start(), end if end >= 0 else len(text)))
+    return found
 
 
 def _blank(text: str) -> str:

@@ -10,6 +10,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 SENDS = re.compile(r"send|repl(?:y|ies)|forward|fwd|share|post|publish|message|notify|e?mail|respond|compose|schedule|calendar|event|"
@@ -30,9 +31,12 @@ _TAG = re.compile(r"<(?P<name>[A-Za-z][\w:.=-]*)(?P<attributes>(?:\s+[\w:.-]+\s*
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _PAIR = re.compile(r"^[ \t]*(?P<key>[a-z_]{2,12})[ \t]*:[ \t]*(?P<value>.*)$", re.IGNORECASE)
 _OPENS = re.compile(r"<[A-Za-z]|```(?:json|tool_call)?[^\S\n]{0,9}\n?[^\S\n]{0,9}[\[{]|^[^\S\n]*[\[{]|"
-                    r"^[^\S\n]{0,9}(?:print\()?[A-Za-z_][\w.]{2,40}\((?=\s{0,40}(?:[a-z_]{2,20}\s?=|\[?\s{0,9}[\"']))", re.MULTILINE)
+                    r"^[^\S\n]{0,9}(?:[A-Za-z_]\w{0,30}[^\S\n]?=[^\S\n]?)?(?:await[^\S\n])?"
+                    r"(?P<python>(?:print\()?[A-Za-z_][\w.]{2,40}\()(?=\s{0,40}(?:[a-z_]{2,20}\s?=|\[?\s{0,9}[\"']))", re.MULTILINE)
 _PIECES = re.compile(r'"""(?:.*?)"""|\'\'\'(?:.*?)\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()]', re.DOTALL)
 _DEPTH = 20
+_NESTED = re.compile(rf"(?:[\[{{]\s{{0,40}}){{{_DEPTH}}}")
+"""Brackets in brackets, as nobody writes them; each would be read to the depth at which Python gives up."""
 _LONGEST_CALL = 8000
 
 Call = tuple[int, int, str, dict[str, Any]]
@@ -40,22 +44,32 @@ Call = tuple[int, int, str, dict[str, Any]]
 
 
 def in_text(text: str) -> Iterator[Call]:
-    """Every call in a text, as XML, as JSON, however wrapped, or as in Python: each opening is looked at once."""
+    """Every call in a text, as XML, as JSON, however wrapped, or as in Python."""
+    return (call for _, found in openings(text) for call in found)
+
+
+def openings(text: str) -> Iterator[tuple[int, list[Call]]]:
+    """Every place where a call may open, and the calls that are read from there, if any; each is looked at once."""
     done = 0
     for found in _OPENS.finditer(text):
         if found.start() < done:
             continue
-        read, start = (_xml, found.start()) if found[0].startswith("<") else (_python, found.start()) if found[0].endswith("(") else (
+        read, start = (_xml, found.start()) if found[0].startswith("<") else (_python, found.start("python")) if found["python"] else (
             _json, found.end() - 1)
-        for call in read(text, start, len(text)):
-            done = max(done, call[1])
-            yield call
+        calls = list(read(text, start, len(text)))
+        done = max([done, *(end for _, end, _, _ in calls)])
+        yield start, calls
 
 
 def native(message: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """(name, arguments) of each native tool call of a message; what is no call has neither."""
+    return [_native(call) if isinstance(call, Mapping) else ("", {}) for call in raw(message)]
+
+
+def raw(message: Mapping[str, Any]) -> list[Any]:
+    """The native tool calls of a message as they stand."""
     found = message.get("tool_calls")
-    return [_native(call) if isinstance(call, Mapping) else ("", {}) for call in (found if isinstance(found, list) else [])]
+    return found if isinstance(found, list) else []
 
 
 def looks(name: str) -> bool:
@@ -102,20 +116,34 @@ def flat(value: Any, depth: int = 0) -> str:
 
 
 def _native(call: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """(name, arguments) of a native tool call, in OpenAI's form or the flat one."""
+    name, given = written(call)
+    return name, _arguments(given)
+
+
+def written(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """(name, arguments as they stand) of a native tool call, in OpenAI's form or the flat one."""
     inner = call.get("function")
     if isinstance(inner, Mapping):
-        return str(inner.get("name", "")), _arguments(inner.get("arguments"))
-    return str(inner or call.get("name", "")), _arguments(call.get("arguments", call.get("input")))
+        return str(inner.get("name", "")), inner.get("arguments")
+    return str(inner or call.get("name", "")), call.get("arguments", call.get("input"))
 
 
 def _arguments(value: Any) -> dict[str, Any]:
+    value = decoded(value)
     if isinstance(value, str):
-        try:
-            value = json.loads(value, strict=False)
-        except (ValueError, RecursionError):
-            return {"body": value}
+        return {"body": value}
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def decoded(value: Any) -> Any:
+    """Arguments out of their JSON, also where it was encoded twice or is a list of one; a string that is no JSON as it stands."""
+    for _ in range(2):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value, strict=False)
+            except (ValueError, RecursionError):
+                return value
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping) else value
 
 
 def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
@@ -125,12 +153,11 @@ def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
         return
     attributes = _attributes(tag["attributes"])
     name = " ".join([tag["name"], attributes.pop("name", "")]).strip()
-    inner, close = tag.end(), -1 if tag["empty"] else text.find(f"</{tag['name']}>", tag.end(), limit)
-    if close < 0:
-        close = inner if tag["empty"] else limit if tag["name"].startswith(("tool_use", "function=", "invoke")) else -1
-    if close < 0:
-        return
-    end = min(limit, close + len(f"</{tag['name']}>")) if not tag["empty"] else inner
+    inner, (close, end) = tag.end(), (tag.end(), tag.end()) if tag["empty"] else closed(text, tag["name"], tag.end(), limit)
+    if close < 0 or _opens_again(text, tag["name"], inner, close):
+        if not tag["name"].startswith(("tool_use", "function=", "invoke")):
+            return
+        close = end = limit
     brace = inner + len(text[inner:close]) - len(text[inner:close].lstrip())
     inside = list(_json(text, brace, close)) if text[brace:brace + 1] in ("{", "[") else []
     if inside:
@@ -145,6 +172,26 @@ def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
         yield start, end, name, parts
 
 
+def closed(text: str, name: str, start: int, limit: int) -> tuple[int, int]:
+    """Where a tag's own closing tag begins and ends, however it is capitalised; -1 where it has none."""
+    close = _lower(text).find(f"</{name.lower()}>", start, limit)
+    return (close, close + len(name) + 3) if close >= 0 else (-1, -1)
+
+
+def _opens_again(text: str, name: str, start: int, end: int) -> bool:
+    """Does the same tag open once more before it is closed?"""
+    opening = f"<{name.lower()}"
+    at = _lower(text).find(opening, start, end)
+    return at >= 0 and text[at + len(opening)] in " \t\n>/"
+
+
+@lru_cache(maxsize=2)
+def _lower(text: str) -> str:
+    """A text in lower case, or as it is where that would move its letters."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
+
+
 def _attributes(text: str | None) -> dict[str, str]:
     return {key.lower(): double or single for key, double, single in _ATTRIBUTE.findall(text or "")}
 
@@ -154,7 +201,7 @@ def _children(text: str, start: int, end: int) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     at = start
     while (tag := _TAG.search(text, at, end)) is not None:
-        close = text.find(f"</{tag['name']}>", tag.end(), end)
+        close, _ = closed(text, tag["name"], tag.end(), end)
         if close < 0:
             at = tag.end()
             continue
@@ -237,6 +284,8 @@ def _literal(value: ast.expr) -> Any:
 
 def _json(text: str, start: int, limit: int) -> Iterator[Call]:
     """The calls of a JSON value: an object, a list of them, or objects that wrap them."""
+    if _NESTED.match(text, start):
+        return
     try:
         value, end = json.JSONDecoder(strict=False).raw_decode(text[:limit], start)
     except (ValueError, RecursionError):
