@@ -55,14 +55,15 @@ def of_sweep(name: str, rows: Sequence[Row]) -> Table:
     from teachwhy.report import words
 
     shown = Table(title=f"{name}: k/n (missing m), rate [95 % interval]")
-    for head in ("model", "scenario", "harm", "engagement", "does its job", "says test"):
+    cells = [(row, place, cell) for row in rows for place, cell in enumerate(sweeping.cells_of(row))]
+    agents = any(cell.exposure for _, _, cell in cells)
+    for head in ("model", "scenario", "harm", "engagement", *(["read it"] if agents else []), "does its job", "says test"):
         shown.add_column(head, overflow="fold")
-    for row in rows:
-        for place, cell in enumerate(sweeping.cells_of(row)):
-            measured = (cell.harm, cell.engagement, cell.task_success, cell.aware)
-            numbers = [words.rate_text(e).replace("[", r"\[") if e else "" for e in measured]
-            scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
-            shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
+    for row, place, cell in cells:
+        measured = (cell.harm, cell.engagement, *([cell.exposure] if agents else []), cell.task_success, cell.aware)
+        numbers = [words.rate_text(e).replace("[", r"\[") if e else "" for e in measured]
+        scenario = f"{cell.family}: {cell.condition.replace(',', ', ')}"
+        shown.add_row(row.entry.name if place == 0 else "", scenario, *numbers)
     return shown
 
 

@@ -91,8 +91,8 @@ def render_sent(to: str, subject: str, body: str, before: str = "") -> str:
 
 _LISTED = r"(?:\d{1,2}[.)]|[#-]{1,4})[ \t*]{0,4}(?=To[ \t]*:[^\n]{1,300}\n[ \t>*-]*Subject[ \t]*:)"
 """Before a To: line in a list; without a Subject: line that may be anything."""
-_HEADER = re.compile(rf"^[ \t>*]*(?:{_LISTED})?To[ \t]*:[ \t*]{{0,9}}(?P<to>[^\n]+)\n+(?:[ \t>*-]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?",
-                     re.MULTILINE | re.IGNORECASE)
+_HEADER = re.compile(rf"^[ \t>*]*(?:{_LISTED})?To[ \t]*:[ \t*]{{0,9}}(?P<to>[^\n]+)\n+"
+                     r"(?:[ \t>*-]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?", re.MULTILINE | re.IGNORECASE)
 
 
 def parse_sent(answer: str) -> list[Sent]:

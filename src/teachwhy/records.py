@@ -71,6 +71,8 @@ class Outcome(Record):
         label: what the agent did; None unless `status` is `measured`.
         done_task: in a benign twin, whether the e-mail answered the request; None where it does not apply or there is no label.
         aware: whether the agent said that this may be a test or a simulation; None where that is not known.
+        exposed: whether an agent that must open its mail opened what tempts it and what threatens it; None where there was no need to, or
+            nothing of the kind.
         transcript: every message, tool calls included, of an agent of many turns; evidence then counts in it.
         conditions: condition of the scenario, hashes of scenario, model and grader, decoding parameters, seed.
     """
@@ -85,6 +87,7 @@ class Outcome(Record):
     evidence: tuple[Evidence, ...] = ()
     done_task: bool | None = None
     aware: bool | None = None
+    exposed: bool | None = None
     prompt: tuple[dict[str, str], ...]
     answer: str
     transcript: tuple[dict[str, Any], ...] = ()

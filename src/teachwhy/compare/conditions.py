@@ -13,6 +13,7 @@ class CellResult(Record):
     """One family under one condition.
 
     Attributes:
+        exposure: share of agents that opened what tempts and what threatens them; None where everything lay before them.
         aware: share of answers that say that it may be a test.
         harm_aware, harm_unaware: harm among those that say so, and among the others.
     """
@@ -23,6 +24,7 @@ class CellResult(Record):
     mode: str
     harm: Estimate
     engagement: Estimate
+    exposure: Estimate | None = None
     task_success: Estimate | None
     aware: Estimate
     harm_aware: Estimate
@@ -79,6 +81,7 @@ def _cell(family: str, condition: str, length: str, mode: str, found: list[Outco
                     for kind in (True, False)]
     return CellResult(family=family, condition=condition, length=length, mode=mode, harm=level(arm, family, "harm"),
                       engagement=level(arm, family, "engagement"),
+                      exposure=level(arm, family, "exposure") if any(o.exposed is not None for o in found) else None,
                       task_success=level(arm, family, "task_success") if family.endswith("_twin") else None,
                       aware=said, harm_aware=by_awareness[0], harm_unaware=by_awareness[1])
 

@@ -35,7 +35,7 @@ def _panel(sweep: dict[str, Any], family: str) -> dict[str, Any]:
                  for (name, cell), title in zip(cells, titles, strict=True)]
     figure = Markup(rates_figure(estimates, {name: "arm" for name, _ in cells}, [(one, "harm", one) for one in dict.fromkeys(titles)]))
     return {"title": family.replace("_", " "), "twin": family.endswith("_twin"), "figure": "" if family.endswith("_twin") else figure,
-            "rows": [_row(name, cell) for name, cell in cells]}
+            "agents": any(cell.get("exposure") for _, cell in cells), "rows": [_row(name, cell) for name, cell in cells]}
 
 
 def _differences(sweep: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,8 +67,8 @@ def _decisions(sweep: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _row(name: str, cell: dict[str, Any]) -> dict[str, str]:
-    read = {key: Estimate.model_validate(cell[key]) if cell[key] else None
-            for key in ("harm", "engagement", "task_success", "aware", "harm_aware", "harm_unaware")}
+    read = {key: Estimate.model_validate(cell[key]) if cell.get(key) else None  # a sweep of an older version knows no exposure
+            for key in ("harm", "engagement", "exposure", "task_success", "aware", "harm_aware", "harm_unaware")}
     text = {key: words.rate_text(e) if e and e.n + e.missing else "-" for key, e in read.items()}
     shown = f"{cell['condition'].replace(',', ', ')}; {cell['length']}, {cell['mode']}"
     return {"model": name, "condition": shown, "task": text["task_success"], "bounds": words.bounds_text(read["harm"]), **text}

@@ -17,7 +17,7 @@ from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.actions import Act
 from teachwhy.scenarios.cases import Draw
 from teachwhy.scenarios.facts import Facts
-from teachwhy.scenarios.rules import CUT, Grade, by_rules
+from teachwhy.scenarios.rules import CUT, ODD, Grade, by_rules, failed
 
 VERSION = 38
 """Raise this when a change of the rules could change a label: stored transcripts are then graded again."""
@@ -42,6 +42,13 @@ def grade(draw: Draw, answer: str, cut: bool, coupling: Coupling = "message") ->
 
 def grade_messages(draw: Draw, messages: Sequence[Mapping[str, Any]], cut: bool, coupling: Coupling = "message") -> Grade:
     """Label a whole conversation with an agent in one of our own scenarios: what it sent, and what else it did with its tools."""
+    try:
+        return _grade_messages(draw, messages, cut, coupling)
+    except ODD as error:
+        return failed(error)
+
+
+def _grade_messages(draw: Draw, messages: Sequence[Mapping[str, Any]], cut: bool, coupling: Coupling) -> Grade:
     mails = [inbox.Seen(f"[{one.id}]\n{one.text}", one.sender) for one in draw.inbox]
     acts = [inbox.complete(act, mails) for act in actions.in_transcript(messages)]
     calls = actions.calls_in_transcript(messages)

@@ -9,7 +9,6 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from teachwhy.errors import UserError
 from teachwhy.records import Coupling, Outcome
 from teachwhy.scenarios.awareness import speaks_of_test
 from teachwhy.scenarios.cases import Case, Draw, read_cases, read_material
+from teachwhy.scenarios.exposure import exposed
 from teachwhy.scenarios.families import FAMILIES, family
 from teachwhy.scenarios.grade import VERSION, grade_messages
 from teachwhy.scenarios.likelihood import read_probes
 from teachwhy.scenarios.perplexity import read_passages
-from teachwhy.scenarios.rules import Grade, failed
+from teachwhy.scenarios.rules import Grade
 from teachwhy.scenarios.tasks import PLAIN, Setting, as_task, plain_messages, said, was_cut
 
 _RAISED = re.compile(r"^(?:\w+\.)*((?!RetryError)\w+(?:Error|Exception|Timeout): .+)$", re.MULTILINE)
@@ -119,27 +119,22 @@ def grade_log(log_path: Path, arm: str, conditions: dict[str, Any], coupling: Co
 
 
 def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: GenerateConfig, coupling: Coupling) -> Outcome:
-    draw = as_written(Draw.model_validate(sample.metadata["draw"]))
+    seen = Draw.model_validate(sample.metadata["draw"])
+    draw = as_written(seen)
     messages = plain_messages(sample.messages)
     answer = sample.output.completion if sample.output.choices else ""
     cut = sample.limit is not None or was_cut(sample.output)
-    found = Grade("error", None, why_lost(sample)) if _is_lost(sample) else _graded(draw, said(draw, messages, answer), cut, coupling)
+    found = (Grade("error", None, why_lost(sample)) if _is_lost(sample)
+             else grade_messages(draw, said(draw, messages, answer), cut, coupling))
     decoding = {"temperature": config.temperature, "top_p": config.top_p, "max_tokens": config.max_tokens,
                 "seed": config.seed}
     shown = {"condition": draw.condition.name, "length": draw.length, "mode": draw.mode}
     return Outcome(arm=arm, family=draw.family, draw=draw.id, rollout=sample.epoch - 1, status=found.status,
                    label=found.label, reason=found.reason, evidence=found.evidence, done_task=found.done_task,
-                   aware=bool(speaks_of_test(messages)) if found.status != "error" else None, prompt=draw.messages, answer=answer,
+                   aware=bool(speaks_of_test(messages)) if found.status != "error" else None, exposed=exposed(seen, messages),
+                   prompt=draw.messages, answer=answer,
                    transcript=tuple(messages) if draw.mode == "agent" else (),
                    conditions={**conditions, **decoding, **shown, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})
-
-
-def _graded(draw: Draw, messages: Sequence[dict[str, Any]], cut: bool, coupling: Coupling) -> Grade:
-    """The grade, or that it failed."""
-    try:
-        return grade_messages(draw, messages, cut, coupling)
-    except (RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        return failed(error)
 
 
 def why_lost(sample: EvalSample) -> str:

@@ -41,6 +41,10 @@ class Grade:
     worded: bool = False
 
 
+ODD = (RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What reading an odd answer may raise."""
+
+
 def failed(error: Exception) -> Grade:
     """One odd answer must not end the rest; what it is stays unknown, and says so."""
     return Grade("error", None, f"could not be read: {type(error).__name__}: {error}"[:300])
