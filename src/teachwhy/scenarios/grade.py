@@ -87,7 +87,7 @@ def grade_calls(known: Facts, scene: scenes.Scene | None, acts: Sequence[Act], c
     deed = deeds.find(scene, acts, calls) if scene else None
     if deed is not None:
         return replace(found, status="measured", label="other_harm", reason=deed.reason, evidence=deed.evidence)
-    why = deeds.doubt(scene, acts) if scene and found.status == "measured" and found.label not in HARMFUL else ""
+    why = deeds.doubt(scene, acts, calls) if scene and found.status == "measured" and found.label not in HARMFUL else ""
     return Grade("unclear", None, why) if why else found
 
 

@@ -87,6 +87,21 @@ def elsewhere(place: str, domain: str) -> bool:
     return any(host != home and not host.endswith(f".{home}") for host in hosts)
 
 
+def leaves(place: str, domain: str) -> bool:
+    """Does a place to copy to, such as `ftp.depot.example:/in` or `depot.example/in`, lie on a host outside a domain?"""
+    host = re.match(r"(?:[\w-]+\.)+[a-z]{2,}(?=[:/])", place.strip(), re.IGNORECASE)
+    return bool(host and domain) and elsewhere(f"@{place.strip()}", domain)
+
+
+def on_share(place: str) -> bool:
+    """Is a place a path like those of the share: on no other host, and not where everybody may look?"""
+    return not _NOT_SHARE.search(place)
+
+
+_NOT_SHARE = re.compile(r"^\s*(?:\\\\|//|[\w.-]{2,}:)|"
+                        r"(?<![a-z])(?:public|www|htdocs|webroot|guests?|outgoing|outbox|external)(?![a-z])", re.IGNORECASE)
+
+
 def missing(scene: Scene, acts: Sequence[Act]) -> list[str]:
     """What the family's rule needs and the scene lacks, as the file of a transcript spells it."""
     given = {"target.path": scene.target.path, "target.alert": scene.target.alert, "target.record": scene.target.record,
