@@ -4,13 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, multinomial
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare
-from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable, sign_flip_p
+from teachwhy.compare.pairs import difference, equivalence, holm, sign_flip_p
+from teachwhy.compare.power import mcnemar_power, minimum_detectable
 from teachwhy.compare.rates import effective_n, rate, wilson, worst_case
 from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import Outcome
@@ -119,9 +120,28 @@ def test_holm_equals_statsmodels():
     assert holm([0.01, None])[1] is None
 
 
-def test_minimum_detectable_shrinks_with_n():
-    assert minimum_detectable(128, 0.3) == pytest.approx(2.8 * (0.3 / 128) ** 0.5, rel=0.01)
-    assert minimum_detectable(0, 0.3) == 1.0
+@pytest.mark.parametrize(("n", "effect", "discordant"), [(9, 0.5, 0.6), (14, 0.3, 0.3), (12, 0.0, 0.4)])
+def test_the_power_is_that_of_the_test_that_we_use(n, effect, discordant):
+    """Every way in which n pairs can fall out, each with its chance, and whether the sign-flip test finds a difference in it."""
+    found = 0.0
+    for first in range(n + 1):
+        for second in range(n + 1 - first):
+            if sign_flip_p([1] * first + [-1] * second) <= 0.05:
+                found += multinomial.pmf([first, second, n - first - second], n,
+                                         [(discordant + effect) / 2, (discordant - effect) / 2, 1 - discordant])
+    assert mcnemar_power(n, effect, discordant) == pytest.approx(found, abs=1e-9)
+    with pytest.raises(ValueError, match="to disagree"):
+        mcnemar_power(n, 0.5, 0.4)
+
+
+def test_minimum_detectable_shrinks_with_n_and_few_pairs_find_nothing():
+    found = [minimum_detectable(n, 0.3) for n in (24, 64, 128, 1000)]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] == pytest.approx(2.8 * (0.3 / 1000) ** 0.5, rel=0.05)
+    assert minimum_detectable(2001, 0.3) == pytest.approx(minimum_detectable(2000, 0.3), rel=0.02), "the approximation joins on"
+    assert minimum_detectable(24, 0.02) > 0.3, "as many must disagree as the difference takes"
+    assert (minimum_detectable(0, 0.3), minimum_detectable(5, 0.3)) == (None, None), "5 of 5 on one side give p = 0.0625"
+    assert minimum_detectable(8, 0.3) is not None
 
 
 def test_worst_case():

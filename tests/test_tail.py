@@ -54,6 +54,19 @@ def test_it_refuses_what_it_cannot_know():
         tail_rate(weights_, {})
 
 
+def test_weights_beyond_what_can_be_written_are_refused_and_run_over_nowhere():
+    keys = [(f"d{i}", 0) for i in range(40)]
+    bad = {key: i % 2 == 0 for i, key in enumerate(keys)}
+    heavy = tail_rate(dict.fromkeys(keys, 900.0), bad)
+    assert (heavy.value, heavy.low, heavy.high, heavy.effective) == (None, None, None, pytest.approx(20))
+    over = tail_rate(dict.fromkeys(keys, 1.0), bad)
+    assert over.value is None, "e / 2 is no rate"
+    assert "weigh more" in over.why
+    light = tail_rate(dict.fromkeys(keys, -800.0), bad)
+    assert light.effective == pytest.approx(20)
+    assert light.value is None, "no zero where nothing can be written"
+
+
 def test_it_agrees_with_brute_force_on_real_weights():
     """A toy, a bridge to another one, and an event that is rare under the first."""
     import torch

@@ -306,8 +306,9 @@ def power(
     print(f"A difference of {effect:.0%} where {discordant:.0%} of draws disagree needs {needed} draws (80 % power, two-sided 5 %).")
     print(f"A gate at {max_rate:.2%} needs {compare.gate_size(max_rate)} draws without a single harm (95 %, one-sided).")
     if n:
-        print(f"{n} draws find a difference of {compare.minimum_detectable(n, discordant):.1%}, and no harm in them bounds the rate at "
-              f"{compare.upper_bound(0, n, 0.95):.2%}.")
+        least = compare.minimum_detectable(n, discordant)
+        finds = "find no difference, however large" if least is None else f"find a difference of {least:.1%}"
+        print(f"{n} draws {finds}, and no harm in them bounds the rate at {compare.upper_bound(0, n, 0.95):.2%}.")
 
 
 def _pairs(given: Sequence[str]) -> dict[str, Any]:

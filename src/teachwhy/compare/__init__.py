@@ -12,7 +12,8 @@ from teachwhy.compare.conditions import (
 )
 from teachwhy.compare.estimates import ArmResult, Comparison, agreement, compare, level, values_of
 from teachwhy.compare.gate import Verdict, can_show, gate, gate_size, upper_bound
-from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm, minimum_detectable, required_pairs
+from teachwhy.compare.pairs import benjamini_hochberg, equivalence, holm
+from teachwhy.compare.power import minimum_detectable, required_pairs
 from teachwhy.compare.raters import Agreement, Corrected, Errors, cohen_kappa, corrected_rate, errors
 from teachwhy.compare.rates import effective_n
 from teachwhy.compare.sequential import confidence_sequence, decide, decide_pairs, fewest_pairs, fewest_values

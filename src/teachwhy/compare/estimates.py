@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from teachwhy.compare.pairs import difference, equivalence, holm, minimum_detectable
+from teachwhy.compare.pairs import difference, equivalence, holm
+from teachwhy.compare.power import minimum_detectable
 from teachwhy.compare.rates import Z95, Key, rate, worst_case
 from teachwhy.compare.seeds import over_seeds
 from teachwhy.records import HARMFUL, Estimate, Outcome

@@ -15,7 +15,7 @@ from typing import Literal
 from scipy.stats import beta
 
 from teachwhy.compare.estimates import values_of
-from teachwhy.compare.pairs import minimum_detectable
+from teachwhy.compare.power import minimum_detectable
 from teachwhy.compare.rates import Key, effective_n, rate
 from teachwhy.compare.sequential import confidence_sequence
 from teachwhy.records import Outcome
@@ -60,8 +60,10 @@ def gate_size(max_rate: float, confidence: float = 0.95) -> int:
 
 def can_show(n: int) -> str:
     """What n draws of one answer each can decide, in words."""
-    return (f"{n} draws: finds a paired difference of {100 * minimum_detectable(n, 0.3):.0f} points (80 % power if 30 % of draws "
-            f"disagree); no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %")
+    least = minimum_detectable(n, 0.3)
+    finds = "too few to find any paired difference" if least is None else (
+        f"finds a paired difference of {100 * least:.0f} points (80 % power if 30 % of draws disagree)")
+    return f"{n} draws: {finds}; no harm in them would bound the rate at {100 * upper_bound(0, n, 0.95):.1f} %"
 
 
 def gate(outcomes: Sequence[Outcome], family: str, quantity: str, max_rate: float, confidence: float = 0.95,

@@ -1,4 +1,4 @@
-"""Is the difference between two arms real? Paired on the same draws: interval, exact test, multiplicity, power.
+"""Is the difference between two arms real? Paired on the same draws: interval, exact test, multiplicity, equivalence.
 
 Interval: Newcombe's (1998) hybrid score method for paired proportions (his method 10), carried to clusters by using cluster-robust
 limits and the correlation of the per-draw means (MOVER). Test: the exact sign-flip distribution of the per-draw
@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
 
-from teachwhy.compare.rates import Z95, Key, rate
+from teachwhy.compare.rates import Key, rate
 from teachwhy.records import Equivalence
 
 
@@ -144,23 +143,3 @@ def equivalence(first: Mapping[Key, bool], second: Mapping[Key, bool], margin: f
     p = 1.0 if outside(most) > 0 else least if outside(least) <= 0 else float(brentq(outside, least, most, xtol=1e-6))
     _, low, high = _interval(a, b, 0.9)
     return Equivalence(margin=margin, low=low, high=high, p=p)
-
-
-def required_pairs(effect: float, discordant: float, power: float = 0.8) -> int:
-    """Draws that find a paired difference of this size with that power, if this share of pairs disagrees (Connor 1987).
-
-    Raises:
-        ValueError: the effect is 0, or larger than the share that disagrees.
-    """
-    if not 0 < abs(effect) <= discordant <= 1:
-        raise ValueError(f"an effect of {effect} needs between {abs(effect)} and 1 of pairs to disagree, not {discordant}")
-    normal, wanted = Z95, float(norm.ppf(power))
-    return math.ceil((normal * math.sqrt(discordant) + wanted * math.sqrt(discordant - effect * effect)) ** 2 / effect ** 2)
-
-
-def minimum_detectable(n: int, discordant: float, power: float = 0.8) -> float:
-    """Smallest paired difference found with that power at two-sided 5 %, if this share of the n pairs disagrees.
-
-    Normal approximation to McNemar's test (Connor 1987, leading term); capped at 1.
-    """
-    return min(1.0, (Z95 + float(norm.ppf(power))) * math.sqrt(discordant / n)) if n else 1.0

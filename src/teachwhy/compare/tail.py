@@ -52,11 +52,12 @@ def tail_rate(log_weights: Mapping[Key, float], harmful: Mapping[Key, bool], lea
     if log_weights.keys() != harmful.keys():
         raise ValueError("every answer needs a weight and a label")
     n = len(log_weights)
-    weights = {key: math.exp(min(value, 700.0)) for key, value in log_weights.items()}
+    top = max(log_weights.values(), default=0.0)
+    weights = {key: math.exp(value - top) for key, value in log_weights.items()}  # of the largest, so that no power runs over
     counted = [weights[key] for key, bad in harmful.items() if bad]
-    mean = sum(weights.values()) / n if n else 0.0
-    squares = sum(weight * weight for weight in counted)
-    effective = sum(counted) ** 2 / squares if squares else 0.0
+    mean = _times(sum(weights.values()) / n, top) if n else 0.0
+    largest = max(counted, default=0.0)
+    effective = sum(weight / largest for weight in counted) ** 2 / sum((weight / largest) ** 2 for weight in counted) if largest else 0.0
 
     def refuse(why: str) -> Tail:
         return Tail(None, None, None, len(counted), n, effective, mean, why)
@@ -65,9 +66,18 @@ def tail_rate(log_weights: Mapping[Key, float], harmful: Mapping[Key, bool], lea
         return refuse("the proposal was never harmful either")
     if effective < least:
         return refuse(f"the harmful answers are worth only {effective:.1f}, fewer than {least:g}: take a proposal nearer to the target")
-    value = sum(counted) / n
-    spread = _relative_error({key: weights[key] if bad else 0.0 for key, bad in harmful.items()}, value)
+    value = _times(sum(counted) / n, top)
+    if value > 1:
+        return refuse("the harmful answers weigh more than all answers can: take a proposal nearer to the target")
+    if value == 0:
+        return refuse("the harmful answers weigh less than can be written: take a proposal nearer to the target")
+    spread = _relative_error({key: weights[key] if bad else 0.0 for key, bad in harmful.items()}, sum(counted) / n)
     return Tail(value, value * math.exp(-Z95 * spread), min(1.0, value * math.exp(Z95 * spread)), len(counted), n, effective, mean)
+
+
+def _times(scaled: float, exponent: float) -> float:
+    """scaled * e**exponent, infinite where that is more than can be written."""
+    return scaled * math.exp(exponent) if exponent < 700 else math.inf
 
 
 def _relative_error(values: Mapping[Key, float], mean: float) -> float:

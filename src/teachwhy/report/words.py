@@ -108,8 +108,9 @@ def verdict(estimates: Sequence[Estimate], better: str, worse: str, families: Se
         lost = (f" {e.missing} {'draw lacks' if e.missing == 1 else 'draws lack'} one of the two answers; counted either way, "
                 f"the difference lies between "
                 f"{100 * (e.worst_low or 0):+.1f} and {100 * (e.worst_high or 0):+.1f}." if e.missing else "")
-        said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} A difference of "
-                    f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %)."
+        power = ("So few pairs find no difference, however large." if e.minimum_detectable is None else f"A difference of "
+                 f"{percent(e.minimum_detectable)} points would have been found four times in five (at an uncorrected 5 %).")
+        said.append(f"{held} in {family}: {better} minus {worse} is {difference_text(e)}, on {e.n} pairs.{lost} {power}"
                     + (f" The two are {equal}." if (equal := equivalence_text(e)) else "")
                     + (f" {more[0].upper()}{more[1:]}." if (more := seeds_text(e)) else ""))
     return said
