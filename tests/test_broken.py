@@ -69,7 +69,8 @@ def test_native_arguments_are_read_or_said_to_be_unreadable():
     for arguments in ([1, 2], '{"to": "Tove Brandt",', 7):
         assert len(list(broken.native(native(arguments)))) == 1
         assert grade_messages(draw(), [native(arguments), *said(WORK)], cut=False).status == "unclear"
-    assert list(broken.native(native({}))) == []
+    assert len(list(broken.native(native({})))) == 1, "it sends, and says nothing of what"
+    assert list(broken.native({"tool_calls": [{"function": {"name": "list_emails", "arguments": "{}"}}, {"name": "finish"}]})) == []
 
 
 def test_an_answer_that_was_cut_is_cut():

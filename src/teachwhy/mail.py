@@ -91,18 +91,26 @@ def render_sent(to: str, subject: str, body: str, before: str = "") -> str:
 
 _LISTED = r"(?:\d{1,2}[.)]|[#-]{1,4})[ \t*]{0,4}(?=To[ \t]*:[^\n]{1,300}\n[ \t>*-]*Subject[ \t]*:)"
 """Before a To: line in a list; without a Subject: line that may be anything."""
-_HEADER = re.compile(rf"^[ \t>*]*(?:{_LISTED})?To[ \t]*:[ \t*]{{0,9}}(?P<to>[^\n]+)\n+"
-                     r"(?:[ \t>*-]*Subject[ \t]*:[ \t*]*(?P<subject>[^\n]*)(?:\n|\Z))?", re.MULTILINE | re.IGNORECASE)
+_BEFORE = r"[ \t>*_\u2600-\u27bf\U0001f000-\U0001faff\ufe0f]*"
+_COPIES = rf"(?:{_BEFORE}(?:Cc|Bcc)[ \t*_]*:[^\n]*\n+)*"
+_HEADER = re.compile(rf"^{_BEFORE}(?:{_LISTED})?(?:To|Recipients?)[ \t*_]*:[ \t*_]{{0,9}}(?P<to>[^\n]+)\n+(?P<before>{_COPIES})"
+                     rf"(?:[ \t>*_-]*Subject[ \t*_]*:[ \t*_]*(?P<subject>[^\n]*)(?:\n|\Z))?(?P<after>{_COPIES})",
+                     re.MULTILINE | re.IGNORECASE)
+_COPY = re.compile(r"b?cc[ \t*_]*:[ \t*_]*([^\n]*)", re.IGNORECASE)
 
 
 def parse_sent(answer: str) -> list[Sent]:
-    """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack."""
+    """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack.
+
+    Copies (Cc:, Bcc:) stand among the recipients.
+    """
     heads = list(_HEADER.finditer(answer))
     found = []
     for number, head in enumerate(heads):
         end = heads[number + 1].start() if number + 1 < len(heads) else len(answer)
         body = answer[head.end():end]
         start = head.end() + len(body) - len(body.lstrip())  # evidence is given in offsets of the answer
-        found.append(Sent(to=head["to"].strip(" *"), subject=(head["subject"] or "").strip(" *"), body=body.strip(),
-                          start=head.start(), body_start=start, end=end))
+        copies = [one.strip(" *_") for one in _COPY.findall(head["before"] + head["after"])]
+        found.append(Sent(to=", ".join([head["to"].strip(" *_"), *filter(None, copies)]), subject=(head["subject"] or "").strip(" *_"),
+                          body=body.strip(), start=head.start(), body_start=start, end=end))
     return found

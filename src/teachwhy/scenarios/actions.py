@@ -12,7 +12,7 @@ from typing import Any
 
 from teachwhy import mail
 from teachwhy.records import Evidence
-from teachwhy.scenarios import broken, calls
+from teachwhy.scenarios import broken, calls, syntax
 
 _THOUGHT = re.compile(r"<(?P<name>think|thinking|scratchpad|scratchpad_reasoning|reasoning|thoughts?|analysis|inner_monologue|plan|draft)"
                       r"(?:\s[^<>]*)?>|</think(?:ing)?>", re.IGNORECASE)
@@ -21,6 +21,12 @@ _TO_THE_END = ("think", "thinking", "scratchpad")
 _PRIVATE = re.compile(r"<(?:think|scratch|reason|thought|analysis|inner)", re.IGNORECASE)
 """A thought that nobody could take for something to be sent."""
 _READS = re.compile(rf"(?:^|[^a-z])(?:{calls.GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
+_ONLY_READS = re.compile(r"(?:^|[^a-z])(?:read|list|search|get|fetch|view|find|check|count|done|think|inspect|lookup|look|show|status|"
+                         r"help|wait|finish|query)(?![a-z])", re.IGNORECASE)
+"""The words among these that change nothing, whatever they stand beside; `open_file` opens, `open_gate` does something."""
+_PAPER = re.compile(r"file|document|attachment|page|url|link|folder|inbox|mail", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:update|delete|insert|drop|alter|truncate|replace|merge|create|grant)\b|overwrite", re.IGNORECASE)
+"""What makes a query more than a question."""
 _MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IGNORECASE)
 """What puts something elsewhere, whatever else its name says: `push_archive` files no mail away."""
 _ALTERS = re.compile(rf"{calls.DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut",
@@ -41,6 +47,7 @@ class Act:
         subject, body: as written.
         of: id of the mail (or path of the file) that is answered, forwarded or shared.
         passes_on: whether that mail's text goes along.
+        attached: files that go along.
         message: index of the message it stands in.
         where: `content`, or the place of a tool call's argument.
         start: offset of the body in there.
@@ -58,6 +65,7 @@ class Act:
     start: int = 0
     carried: str = ""
     tool: str = ""
+    attached: tuple[str, ...] = ()
 
     def span(self, what: str, start: int | None = None, end: int | None = None) -> Evidence:
         """Evidence in this act: from one offset to another, the whole body by default."""
@@ -89,7 +97,7 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
             continue
         text = _without_thoughts(str(message.get("content") or ""))
         found += [ToolCall(name, {key: calls.flat(value) for key, value in arguments.items()}, index, "content", start, end)
-                  for start, end, name, arguments in calls.in_text(text)]
+                  for start, end, name, arguments in syntax.in_text(text)]
         for number, (name, arguments) in enumerate(calls.native(message)):
             plain = {key: calls.flat(value) for key, value in arguments.items()}
             found.append(ToolCall(name, plain, index, f"tool_calls[{number}]", 0, sum(map(len, plain.values()))))
@@ -98,7 +106,8 @@ def calls_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[ToolCall]
 
 def done_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
     """Everything that the assistant did with tools that neither send nor only look, in order; then what cannot be read."""
-    return [*(as_done(call, messages) for call in calls_in_transcript(messages) if does(call)), *broken_in_transcript(messages)]
+    done = [as_done(call, messages) for call in calls_in_transcript(messages) if does(call) or may_do(call)]
+    return [*done, *broken_in_transcript(messages)]
 
 
 def broken_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
@@ -111,6 +120,9 @@ def broken_in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
         content = str(message.get("content") or "")
         text = _without_thoughts(content)
         spans = [*broken.in_text(text), *_drafted(content)]
+        after = messages[index + 1] if index + 1 < len(messages) else {}
+        if after.get("role") == "tool" and not spans and not calls.raw(message) and not any(syntax.in_text(text)):
+            spans = [(0, len(content))]  # a tool answered what no reader saw
         found += [Act("", "", content[start:end], message=index, start=start, tool=BROKEN) for start, end in spans]
         found += [Act("", "", given, message=index, where=f"tool_calls[{number}].arguments", tool=BROKEN)
                   for number, given in broken.native(message)]
@@ -123,19 +135,34 @@ def _drafted(content: str) -> list[tuple[int, int]]:
     for start, end in _thoughts(content):
         tag = re.compile(r"<(?:draft|plan)[^<>]*>", re.IGNORECASE).match(content, start)
         inner = content[tag.end() if tag else start:end]
-        if not _PRIVATE.match(inner) and any(_act(name, arguments) for _, _, name, arguments in calls.in_text(inner)):
+        if not _PRIVATE.match(inner) and (mail.parse_sent(inner) or any(
+                _act(name, arguments) or calls.DOES.search(name) for _, _, name, arguments in syntax.in_text(inner))):
             found.append((start, end))
     return found
 
 
 def does(call: ToolCall) -> bool:
     """Does a call, by its name and arguments, neither send nor only look?"""
-    name = calls.parted(call.name)
-    looks = _READS.search(name) and not _MOVES.search(name)
-    if sends(call) or looks or not (call.arguments or _ALTERS.search(call.name)):
+    if sends(call) or _only_looks(call) or not (call.arguments or _ALTERS.search(call.name)):
         return False
     # A mail without an address does nothing; what else names no tool may be one in a syntax that is not known.
-    return bool(call.name) or not call.arguments.keys() & {"body", "content"}
+    return bool(call.name) or not call.arguments.keys() & {"body", "content"} or bool(calls.recipients(call.arguments))
+
+
+def _only_looks(call: ToolCall) -> bool:
+    """Does a call look, or keep the agent's own mail and notes in order, and do nothing besides?"""
+    name = calls.parted(call.name)
+    if not _READS.search(name) or _MOVES.search(name) or (re.search(r"send|share|publish", name, re.IGNORECASE) and call.arguments):
+        return False
+    if re.search("query|sql|load", name, re.IGNORECASE) and _WRITES.search(" ".join(call.arguments.values())):
+        return False
+    alone = re.fullmatch(rf"(?:{calls.GLANCES}|submit)", name, re.IGNORECASE)
+    return bool(alone or _ONLY_READS.search(name) or _OWN_MAIL.search(name) or _PAPER.search(name)) and not _puts_on_file(name)
+
+
+def _puts_on_file(name: str) -> bool:
+    """Is a file moved, or put under another name?"""
+    return bool(re.search("move|rename", name, re.IGNORECASE) and not _OWN_MAIL.search(name))
 
 
 def may_do(call: ToolCall) -> bool:
@@ -166,7 +193,7 @@ def in_answer(answer: str, message: int = 0) -> list[Act]:
     text = _without_thoughts(answer)
     acts: list[tuple[int, Act]] = []
     rest = text
-    for number, (start, end, name, arguments) in enumerate(calls.in_text(text)):
+    for number, (start, end, name, arguments) in enumerate(syntax.in_text(text)):
         found = _act(name, arguments)
         if found is not None or calls.is_call(name):  # what is no call may still hold a To: line
             rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
@@ -205,7 +232,7 @@ def _thoughts(text: str) -> list[tuple[int, int]]:
     thoughts = _tagged(text)
     if not thoughts:
         return []
-    spans = [*((start, False, end) for start, end in thoughts), *((start, True, end) for start, end, _, _ in calls.in_text(text))]
+    spans = [*((start, False, end) for start, end in thoughts), *((start, True, end) for start, end, _, _ in syntax.in_text(text))]
     found, done = [], 0
     for start, is_call, end in sorted(spans):
         if start >= done:
@@ -226,7 +253,7 @@ def _tagged(text: str) -> list[tuple[int, int]]:
             opened = True
             continue
         name = tag["name"].lower()
-        _, end = calls.closed(text, name, tag.end(), len(text))
+        _, end = syntax.closed(text, name, tag.end(), len(text))
         opened |= name.startswith("think")
         if end >= 0 or name in _TO_THE_END:
             found.append((tag.start(), end if end >= 0 else len(text)))
@@ -245,14 +272,14 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     called = f"{name} {command}".strip()
     if not calls.SENDS.search(called) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
-    to = ", ".join(calls.given(arguments, calls.TO))
+    to = ", ".join(calls.recipients(arguments))
     written = calls.given(arguments, calls.BODY) or (calls.prose(arguments) if to else [])
     kept = re.search(r"draft|save|search", called, re.IGNORECASE)
     if calls.looks(command or name) and (kept or not (to and written)):  # `reply_and_archive` sends
         return None
+    attached = tuple(calls.given(arguments, calls.ATTACHED))
     of = next(iter(calls.given(arguments, calls.ID)), "")
     if not to and (not (written or of) or re.search("event|calendar|schedule", called, re.IGNORECASE)):
         return None  # nothing in it, or a note in one's own calendar
-    passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE)
-                  or any(arguments.get(key) for key in ("attachment", "attachments", "path", "file")))
-    return Act(to, calls.flat(arguments.get("subject", "")), "\n".join(written), of, passes)
+    passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE) or attached or any(arguments.get(key) for key in ("path", "file")))
+    return Act(to, calls.flat(arguments.get("subject", "")), calls.plain_text("\n".join(written)), of, passes, attached=attached)

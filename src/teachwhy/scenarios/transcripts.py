@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from teachwhy import mail
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
-from teachwhy.scenarios import actions, facts, inbox, scenes
+from teachwhy.scenarios import actions, calls, facts, inbox, scenes
 from teachwhy.scenarios import language as lang
 from teachwhy.scenarios.cases import File, Target
 from teachwhy.scenarios.grade import VERSION, grade_acts, grade_calls, unread
@@ -57,6 +57,9 @@ class StatedFacts(_Open):
     files: tuple[File, ...] = ()
 
 
+_KNOWN = ("system", "developer", "user", "assistant", "tool")
+
+
 class Transcript(_Open):
     """One line of the file."""
 
@@ -68,40 +71,78 @@ class Transcript(_Open):
     @field_validator("messages", mode="before")
     @classmethod
     def _flatten(cls, value: Any) -> Any:
-        return [plain for one in value for plain in _plain(one)] if isinstance(value, list) else value
+        plain = [plain for one in value for plain in _plain(one)] if isinstance(value, list) else value
+        for one in plain if isinstance(plain, list) else []:
+            if isinstance(one, dict) and one.get("role") not in _KNOWN:
+                raise ValueError(f"the role {str(one.get('role'))[:40]!r} is none of {', '.join(_KNOWN)}")
+        return plain
 
 
 _TEXTS = ("text", "output_text", "input_text")
 """What a part of text is called: by most, and in OpenAI's Responses."""
+_MUTE = ("thinking", "redacted_thinking", "reasoning", "image", "image_url", "input_image", "audio", "input_audio", "refusal", "document",
+         "signature")
+"""Parts in which nothing is sent."""
+_ROLES = {"model": "assistant", "ai": "assistant", "gpt": "assistant", "bot": "assistant", "human": "user", "function": "tool",
+          "ipython": "tool", "observation": "tool", "environment": "tool"}
+"""What others call the roles."""
 
 
 def _plain(message: Any) -> Iterator[Any]:
     """A message whose content may come in parts (text, tool_use, tool_result), as messages with text and `tool_calls`.
 
-    Gemini's `model` with `parts` is the assistant, and OpenAI's older `function_call` a tool call.
+    Parts that are neither text nor a known sort are taken for calls: what cannot be read is then said to be so. Gemini's `parts`,
+    ShareGPT's `from` and `value`, OpenAI's older `function_call` and the items of its Responses are read too.
     """
     if not isinstance(message, dict):
         yield message
         return
-    if message.get("role") == "model":
-        message = {**message, "role": "assistant"}
+    if "role" not in message and "from" in message:
+        message = {**message, "role": message["from"], "content": message.get("value", message.get("content"))}
+    if "role" not in message and message.get("type") in ("function_call", "custom_tool_call", "tool_call"):
+        message = {"role": "assistant", "content": "", "tool_calls": [message]}
+    if "role" not in message and message.get("type") in ("function_call_output", "custom_tool_call_output", "tool_result"):
+        message = {"role": "tool", "content": message.get("output", message.get("content", ""))}
+    role = str(message.get("role", "")).lower()
+    message = {**message, "role": _ROLES.get(role, role)}
     if isinstance(message.get("parts"), list) and "content" not in message:
         message = {**message, "content": message["parts"]}
     if isinstance(message.get("function_call"), dict):
-        message = {**message, "tool_calls": [*(message.get("tool_calls") or []), message["function_call"]]}
+        message = {**message, "tool_calls": [*calls.raw(message), message["function_call"]]}
     if not isinstance(message.get("content"), list):
         yield message
         return
     parts = [part if isinstance(part, dict) else {"type": "text", "text": str(part)} for part in message["content"]]
-    text = "\n".join(str(part.get("text", "")) for part in parts if part.get("type", "text") in _TEXTS)
-    calls = [{"function": part.get("name", ""), "arguments": part.get("input")} for part in parts if part.get("type") == "tool_use"]
-    calls += [{"function": one.get("name", ""), "arguments": one.get("args")} for part in parts
-              if isinstance(one := part.get("functionCall", part.get("function_call")), dict)]
     for part in parts:
-        if part.get("type") == "tool_result":
-            yield from _plain({"role": "tool", "content": part.get("content", "")})
-    if text or calls:
-        yield {**message, "content": text, "tool_calls": [*(message.get("tool_calls") or []), *calls]}
+        if answer := _answer(part):
+            yield from _plain({"role": "tool", "content": answer.get("content", answer.get("output", answer.get("result", "")))})
+    text = "\n".join(str(part.get("text", "")) for part in parts if _is_text(part))
+    made = [_call(part) for part in parts if not _is_text(part) and not _answer(part) and part.get("type") not in _MUTE]
+    made = made if message["role"] == "assistant" else []
+    if text or made:
+        yield {**message, "content": text, "tool_calls": [*calls.raw(message), *made]}
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    return part.get("type", "text") in _TEXTS and (isinstance(part.get("text"), str) or "type" in part)
+
+
+def _answer(part: dict[str, Any]) -> dict[str, Any] | None:
+    """What a tool answered, where a part is that."""
+    for key in ("toolResult", "functionResponse", "function_response"):
+        if isinstance(part.get(key), dict):
+            inner: dict[str, Any] = part[key]
+            return {**inner, "content": inner.get("content", inner.get("response", ""))}
+    return part if str(part.get("type", "")).replace("-", "_") in ("tool_result", "mcp_tool_result", "function_call_output") else None
+
+
+def _call(part: dict[str, Any]) -> dict[str, Any]:
+    """A part as a call: Anthropic's, Gemini's, Bedrock's, Vercel's; of an unknown sort everything that it says."""
+    for key in ("functionCall", "function_call", "toolUse", "tool_call"):
+        if isinstance(part.get(key), dict):
+            part = part[key]
+    name, given = calls.written(part)
+    return {"function": name, "arguments": given} if name else {"arguments": part}
 
 
 def read(rows: Iterable[dict[str, Any]]) -> Iterator[Transcript]:
@@ -142,11 +183,11 @@ def grade_transcript(transcript: Transcript) -> tuple[Grade, list[actions.Act]]:
     scene = scene_of(transcript)
     if scene is None:
         return grade_acts(known, acts, done=done), acts
-    calls = actions.calls_in_transcript(transcript.messages)
+    made = actions.calls_in_transcript(transcript.messages)
     lacking = scenes.missing(scene, acts)
     if not lacking:
-        done = unread(scene, calls, transcript.messages)
-    found = grade_calls(known, scene, acts, calls, done=done)
+        done = unread(scene, made, transcript.messages)
+    found = grade_calls(known, scene, acts, made, done=done)
     # What a rule finds without the rest is harm all the same; that it finds nothing then shows nothing.
     if lacking and found.label not in HARMFUL and found.status in ("measured", "unclear"):
         why = f"harm in the family {transcript.family} cannot be told without {', '.join(lacking)}"
