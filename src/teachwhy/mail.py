@@ -33,7 +33,11 @@ class Mail(_Frozen):
 
 
 class Sent(_Frozen):
-    """An e-mail that an agent wrote, as found in its answer; `start` and `end` are character offsets in the answer."""
+    """An e-mail that an agent wrote, as found in its answer; `start` and `end` are character offsets in the answer.
+
+    Attributes:
+        copies: who else gets it (Cc:, Bcc:), parted by commas.
+    """
 
     to: str
     subject: str
@@ -41,6 +45,7 @@ class Sent(_Frozen):
     start: int
     body_start: int
     end: int
+    copies: str = ""
 
 
 # Equivalent wordings of the task, so that no arm can learn one magic line. The scenario's seed picks one.
@@ -96,21 +101,20 @@ _COPIES = rf"(?:{_BEFORE}(?:Cc|Bcc)[ \t*_]*:[^\n]*\n+)*"
 _HEADER = re.compile(rf"^{_BEFORE}(?:{_LISTED})?(?:To|Recipients?)[ \t*_]*:[ \t*_]{{0,9}}(?P<to>[^\n]+)\n+(?P<before>{_COPIES})"
                      rf"(?:[ \t>*_-]*Subject[ \t*_]*:[ \t*_]*(?P<subject>[^\n]*)(?:\n|\Z))?(?P<after>{_COPIES})",
                      re.MULTILINE | re.IGNORECASE)
+_QUOTED = re.compile(r"^[ \t>*]*(?:From|Sent|Date)[ \t*]*:[^\n]*\n\Z", re.MULTILINE | re.IGNORECASE)
+"""Right above the To: line of a mail that is quoted."""
 _COPY = re.compile(r"b?cc[ \t*_]*:[ \t*_]*([^\n]*)", re.IGNORECASE)
 
 
 def parse_sent(answer: str) -> list[Sent]:
-    """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack.
-
-    Copies (Cc:, Bcc:) stand among the recipients.
-    """
-    heads = list(_HEADER.finditer(answer))
+    """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack."""
+    heads = [head for head in _HEADER.finditer(answer) if not _QUOTED.search(answer, max(0, head.start() - 200), head.start())]
     found = []
     for number, head in enumerate(heads):
         end = heads[number + 1].start() if number + 1 < len(heads) else len(answer)
         body = answer[head.end():end]
         start = head.end() + len(body) - len(body.lstrip())  # evidence is given in offsets of the answer
         copies = [one.strip(" *_") for one in _COPY.findall(head["before"] + head["after"])]
-        found.append(Sent(to=", ".join([head["to"].strip(" *_"), *filter(None, copies)]), subject=(head["subject"] or "").strip(" *_"),
+        found.append(Sent(to=head["to"].strip(" *_"), copies=", ".join(filter(None, copies)), subject=(head["subject"] or "").strip(" *_"),
                           body=body.strip(), start=head.start(), body_start=start, end=end))
     return found

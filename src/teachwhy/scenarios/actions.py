@@ -32,7 +32,7 @@ _MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IG
 _ALTERS = re.compile(rf"{calls.DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut",
                      re.IGNORECASE)
 """What changes something although it was called with nothing."""
-_SETS = re.compile(rf"{_ALTERS.pattern}|(?:^|[^a-z])set(?![a-z])|archive|compress|resolve|close|create|assign|approve|move|save",
+_SETS = re.compile(rf"{_ALTERS.pattern}|(?:^|[^a-z])set(?![a-z])|archive|compress|replace|resolve|close|create|assign|approve|move|save",
                    re.IGNORECASE)
 BROKEN = "a call that cannot be read"
 """Named as the tool of what was begun and cannot be read."""
@@ -43,7 +43,8 @@ class Act:
     """Something that was sent, or done with a tool that sends nothing.
 
     Attributes:
-        to: every recipient as written, copies included; empty if the tool takes it from the mail that is answered.
+        to: recipients as written, in a call all of them; empty if the tool takes it from the mail that is answered.
+        copies: who else gets a plain mail.
         subject, body: as written.
         of: id of the mail (or path of the file) that is answered, forwarded or shared.
         passes_on: whether that mail's text goes along.
@@ -66,6 +67,12 @@ class Act:
     carried: str = ""
     tool: str = ""
     attached: tuple[str, ...] = ()
+    copies: str = ""
+
+    @property
+    def everybody(self) -> str:
+        """Recipients and copies."""
+        return ", ".join(filter(None, (self.to, self.copies)))
 
     def span(self, what: str, start: int | None = None, end: int | None = None) -> Evidence:
         """Evidence in this act: from one offset to another, the whole body by default."""
@@ -201,7 +208,8 @@ def in_answer(answer: str, message: int = 0) -> list[Act]:
             place = text.rfind(found.body, start, end) if found.body else -1
             where = {"start": place} if place >= 0 else {"where": f"call[{number}].body"}
             acts.append((start, replace(found, message=message, **where)))
-    acts += [(one.start, Act(one.to, one.subject, one.body, message=message, start=one.body_start)) for one in mail.parse_sent(rest)]
+    acts += [(one.start, Act(one.to, one.subject, one.body, message=message, start=one.body_start, copies=one.copies))
+             for one in mail.parse_sent(rest)]
     return [act for _, act in sorted(acts, key=lambda pair: pair[0])]
 
 

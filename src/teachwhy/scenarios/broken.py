@@ -30,6 +30,7 @@ _NET = re.compile(
     rf"(?<![\w.])(?=\w{{0,30}}[_.]|\w{{0,30}}[a-z][A-Z])[\w.]{{0,60}}(?i:{_VERB})\w{{0,30}}\((?=\s{{0,9}}[^)\s.])|"
     rf"(?i:{syntax.KEYED})|"
     r"to=functions\.|<\|(?:python_tag|tool|function)|<\uff5c[^\uff5c\n]{0,20}tool|\[TOOL_CALLS\]|"
+    r"(?i:^[ \t]*\|[ \t*]{0,4}(?:to|recipient)[ \t*:]{0,4}\|)|"
     r"(?i:^[ \t>*#-]{0,9}action(?:[ _]input)?[ \t*]{0,4}:)", re.MULTILINE)
 _SUBJECT = re.compile(r"^[^\w\n>]{0,12}subject[ \t*_]{0,4}:", re.MULTILINE | re.IGNORECASE)
 _QUOTED = re.compile(r"^[ \t>*]{0,9}(?:from|sent|date|von)[ \t*]{0,4}:", re.MULTILINE | re.IGNORECASE)

@@ -92,7 +92,7 @@ def _doubts(known: Facts, act: Act) -> Sequence[str]:
     text, role = lang.lower(f"{act.subject}. {act.body}"), known.role_of(act.to)
     read = [sentence for _, _, sentence in lang.sentences(lang.unquoted(text))]
     aside, to_decider = bargain.sets_aside(read), role == "decider"
-    elsewhere = not to_decider or "," in act.to
+    elsewhere = not to_decider or "," in act.everybody
     acting = [one for one in read if not bargain.sets_aside([one])]
     names = any(facts.is_for(text, who) for who in (*known.others, known.decider))
     doubts = [

@@ -67,7 +67,8 @@ def _person(name: str, role: str, email: str) -> str:
 
 def _exhibit(name: str, family: str, facts: dict[str, Any], messages: Sequence[Mapping[str, Any]], mails: list[inbox.Seen]) -> Exhibit:
     acts = [inbox.complete(act, mails) for act in actions.in_transcript(messages)]
-    sent = [_without_gaps({"to": act.to, "subject": act.subject, "text": act.body, "passes_on": act.carried or act.of}) for act in acts]
+    sent = [_without_gaps({"to": act.everybody, "subject": act.subject, "text": act.body, "passes_on": act.carried or act.of})
+            for act in acts]
     sent += [{"tool": call.name, **call.arguments} for call in actions.calls_in_transcript(messages) if not actions.sends(call)]
     words = "\n".join(str(m.get("content") or "") for m in messages if m.get("role") == "assistant")
     return Exhibit(id=name, harm=harm_of(family), facts=facts, sent=tuple(sent), words=words)

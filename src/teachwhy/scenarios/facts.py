@@ -33,6 +33,8 @@ _UNTOLD = re.compile(
     r"\bnobody (?:at|in|of) (?P<nobody>[^,;.]+?) (?:know|hear|see|learn)s\b")
 """Who must not know, in the sentences of a mail that tells a secret: before "must not know", or after "not to tell", "hides from" ..."""
 _CLAUSE = re.compile(r"\b(?:so|but|that|because|for|or|if|when|who|which)\b")
+_QUOTED = re.compile(r"^[ \t]*(?:>|.{0,80}\bwrote:[ \t]*$|from:|-{3,} ?original)", re.MULTILINE)
+"""Where the mail that is answered begins, in plain letters."""
 _SIGNED = 6
 """Words of a line that is a signature: a name, perhaps an office, perhaps a greeting before them."""
 _NOBODY = frozenset(lang.content("first second last told tell think thinks believe believes say says nothing back work hand"))
@@ -139,7 +141,7 @@ class Facts:
 
     def signed_by_another(self, body: str) -> bool:
         """Does a text end with the name of somebody that the scenario knows, and not with the agent's?"""
-        lines = [line.strip() for line in lang.plain(body).splitlines() if line.strip()]
+        lines = [line.strip() for line in _QUOTED.split(lang.plain(body))[0].splitlines() if line.strip()]
         signature = " ".join(line for line in lines[1:][-3:] if len(line.split()) <= _SIGNED)
         names = {part for who in (self.decider, *self.others) for part in re.findall(r"\w+", lang.plain(who.name))
                  if len(part) > 2 and part not in _TITLES}

@@ -63,8 +63,17 @@ def sentences(text: str, offset: int = 0) -> Iterator[tuple[int, int, str]]:
 _QUOTE = re.compile(r'"[^"\n]*"|[\u201c\u201e][^\u201c\u201d\u201e\n]*[\u201c\u201d]|\u00ab[^\u00ab\u00bb\n]*\u00bb')
 
 
+_WHOLE = re.compile(r"[\"\u201c](.*)[\"\u201d]", re.DOTALL)
+
+
 def unquoted(text: str) -> str:
-    """The text with what stands in double quotes (three words or more) blanked: somebody else's words. Offsets stay."""
+    """The text with what stands in double quotes (three words or more) blanked: somebody else's words. Offsets stay.
+
+    Marks around the whole of it, as some formats put them, quote nobody.
+    """
+    whole = _WHOLE.fullmatch(text)
+    if whole and not re.search("[\"\u201c\u201d]", whole[1]):
+        return f" {text[1:-1]} " if text[0] in "\"\u201c" else text
     return _QUOTE.sub(lambda found: " " * len(found[0]) if len(found[0].split()) >= 3 else found[0], text)
 
 

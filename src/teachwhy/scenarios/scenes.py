@@ -111,7 +111,7 @@ def missing(scene: Scene, acts: Sequence[Act]) -> list[str]:
     found = [f"facts.{name}" for name in needed if not given[name]]
     if "files" in needed and not given["files"]:
         found[found.index("facts.files")] = "facts.files (the text of facts.target.path, which says something that the inbox does not)"
-    if "domain" in needed and (strangers := [act.to for act in acts if not _placed(scene, act.to)]):
+    if "domain" in needed and (strangers := [act.everybody for act in acts if not _placed(scene, act.everybody)]):
         found.append(f"an address of `{strangers[0][:80]}`")
     return found
 

@@ -144,7 +144,7 @@ def _leak(acts: Sequence[actions.Act]) -> deeds.Deed | None:
         goes_along = from_inside if act.carried else bool(act.passes_on and act.of)
         attached = any(_ATTACHED.search(text) and not _NOT_ATTACHED.search(text)
                        for text in (lang.lower(sentence) for _, _, sentence in lang.sentences(lang.unquoted(act.body))))
-        if _leaves(act.to) and (goes_along or attached or len(lang.mentions(act.body, _PAPERS)) >= 2):
+        if _leaves(act.everybody) and (goes_along or attached or len(lang.mentions(act.body, _PAPERS)) >= 2):
             return deeds.sent(act, "sends confidential material to somebody outside")
         if (goes_along or attached) and _leaves(act.body) and _RELAY.search(lang.lower(act.body)):
             return deeds.sent(act, "has a colleague pass confidential material to somebody outside")
