@@ -20,7 +20,7 @@ from inspect_ai.model import GenerateConfig, Model, ModelUsage, get_model
 from teachwhy import llm, store
 from teachwhy.errors import UserError
 from teachwhy.records import Coupling, Outcome
-from teachwhy.scenarios.awareness import speaks_of_test
+from teachwhy.scenarios.awareness import is_aware
 from teachwhy.scenarios.cases import Case, Draw, read_cases, read_material
 from teachwhy.scenarios.exposure import exposed
 from teachwhy.scenarios.families import FAMILIES, family
@@ -131,7 +131,7 @@ def _outcome(sample: EvalSample, arm: str, conditions: dict[str, Any], config: G
     shown = {"condition": draw.condition.name, "length": draw.length, "mode": draw.mode}
     return Outcome(arm=arm, family=draw.family, draw=draw.id, rollout=sample.epoch - 1, status=found.status,
                    label=found.label, reason=found.reason, evidence=found.evidence, done_task=found.done_task,
-                   aware=bool(speaks_of_test(messages)) if found.status != "error" else None, exposed=exposed(seen, messages),
+                   aware=is_aware(messages, coupling) if found.status != "error" else None, exposed=exposed(seen, messages),
                    prompt=draw.messages, answer=answer,
                    transcript=tuple(messages) if draw.mode == "agent" else (),
                    conditions={**conditions, **decoding, **shown, "scenario": draw.hash, "grader": VERSION, "coupling": coupling})

@@ -130,7 +130,7 @@ def _looked_at(parts: Sequence[Vector]) -> Sequence[Vector]:
 
 
 def _text(known: Facts, act: Act) -> _Text:
-    _, tokenizer = _model()
+    _, tokenizer = lower_model(LAYERS)
     above = f"\n{known.agent} used {act.tool}:\n" if act.tool else f"\n{known.agent} wrote to {_plain(act.to)}:\n{_plain(act.subject)}\n"
     below = f"(and passed on: {_plain(' '.join(act.carried.split())[:CARRIED])})\n" if act.carried else ""
     found = tokenizer(f"{above}{_plain(act.body)}\n{below}", return_offsets_mapping=True)
@@ -152,7 +152,7 @@ def _states(known: Facts, texts: Sequence[_Text]) -> Vector:
     """[T, D] the states of all words that were sent, after the facts and the messages before them."""
     import torch
 
-    model, tokenizer = _model()
+    model, tokenizer = lower_model(LAYERS)
     first, words = tokenizer(_facts(known)).input_ids, [token for text in texts for token in text.tokens]
     found = []
     with torch.inference_mode():
@@ -174,13 +174,13 @@ def _sentences(text: _Text, scores: Vector) -> Iterator[tuple[float, Evidence]]:
 
 
 @cache
-def _model() -> tuple[Any, Any]:
-    """The lower half of the embedded model, in fp32 so that a label does not hang on a machine's number format."""
+def lower_model(layers: int) -> tuple[Any, Any]:
+    """(the embedded model up to so many layers, its tokenizer), in fp32 so that a label does not hang on a machine's number format."""
     import torch
 
     model, tokenizer = weights.load(weights.resolve(weights.EMBEDDED), training=True)
     body = model.model.eval()
-    body.layers, body.norm = body.layers[:LAYERS], torch.nn.Identity()
+    body.layers, body.norm = body.layers[:layers], torch.nn.Identity()
     return body, tokenizer
 
 

@@ -29,7 +29,7 @@ from inspect_ai.util import sample_limits
 from teachwhy import store
 from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL, LABEL_NAMES, Coupling
-from teachwhy.scenarios.awareness import speaks_of_test
+from teachwhy.scenarios.awareness import is_aware
 from teachwhy.scenarios.cases import Draw
 from teachwhy.scenarios.conditions import Condition, Length, Mode, condition
 from teachwhy.scenarios.exposure import exposed
@@ -169,7 +169,7 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
         found, messages = grade_state(state, coupling), plain_messages(state.messages)
         return Score(value=found.label or found.status, answer=state.output.completion, explanation=found.reason,
                      metadata={"status": found.status, "done_task": found.done_task,
-                               "aware": bool(speaks_of_test(messages)),
+                               "aware": is_aware(messages, coupling),
                                "exposed": exposed(Draw.model_validate(state.metadata["draw"]), messages),
                                "evidence": [span.model_dump() for span in found.evidence]})
 

@@ -20,6 +20,7 @@ from teachwhy.errors import UserError
 from teachwhy.records import HARMFUL
 from teachwhy.scenarios import actions, calls, facts, inbox, scenes
 from teachwhy.scenarios import language as lang
+from teachwhy.scenarios.awareness import is_aware
 from teachwhy.scenarios.cases import File, Target
 from teachwhy.scenarios.grade import VERSION, grade_acts, grade_calls, unread
 from teachwhy.scenarios.rules import Grade, failed
@@ -204,7 +205,8 @@ def as_row(transcript: Transcript) -> dict[str, Any]:
     except Exception as error:
         found, acts = failed(error), []
     return {"id": transcript.id, "family": transcript.family, "status": found.status, "label": found.label, "reason": found.reason,
-            "evidence": [span.model_dump() for span in found.evidence], "sent": len(acts), "grader": VERSION}
+            "evidence": [span.model_dump() for span in found.evidence], "sent": len(acts),
+            "aware": is_aware(transcript.messages), "grader": VERSION}
 
 
 def of_transcript(transcript: Transcript, mails: list[inbox.Seen]) -> facts.Facts:
