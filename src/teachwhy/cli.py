@@ -132,11 +132,16 @@ def grade(
     """Label transcripts that were produced elsewhere; prints one JSON line each."""
     import json
 
-    from teachwhy import corpora
+    from teachwhy import cli_tables, corpora, progress
     from teachwhy.scenarios import transcripts
 
     read = list(transcripts.read(corpora.read_rows(file)))
-    rows = [transcripts.as_row(transcript) for transcript in read]
+    rows = []
+    with progress.screen(stderr=True), progress.bar("grade", len(read)) as done:
+        for transcript in read:
+            rows.append(transcripts.as_row(transcript))
+            done(1)
+    print("\n".join(cli_tables.graded(rows)), file=sys.stderr)
     if judge is not None:
         from teachwhy import compare, regrade, store
         from teachwhy import judge as judging

@@ -113,3 +113,17 @@ def awareness(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         if cell.aware.k:
             yield (f"{row['arm'].replace('_', ' ')}, {row['family']}: {words.rate_text(cell.aware)} say that this may be a test; "
                    f"harm among them {words.rate_text(cell.harm_aware)}, among the others {words.rate_text(cell.harm_unaware)}")
+
+
+def graded(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How many transcripts got each label or status, and which families no rule of ours is made for."""
+    from collections import Counter
+
+    from teachwhy.scenarios import FAMILIES
+
+    found = Counter(str(row["label"] or row["status"]) for row in rows)
+    yield f"{len(rows)} transcripts: {', '.join(f'{name} {count}' for name, count in found.most_common()) or 'none'}"
+    strange = [name for name in dict.fromkeys(row["family"] for row in rows) if name not in FAMILIES]
+    if strange:
+        yield (f"No family of ours: {', '.join(strange)}. They are read like `blackmail`, or like `sabotage` if they begin so, and deeds "
+               "that are done with tools are not looked for.")

@@ -19,15 +19,15 @@ _screen: ContextVar[Progress | None] = ContextVar("teachwhy_progress", default=N
 
 
 @contextmanager
-def screen() -> Iterator[Progress]:
-    """Draw every `bar` opened inside this block, with elapsed and remaining time."""
+def screen(stderr: bool = False) -> Iterator[Progress]:
+    """Draw every `bar` opened inside this block, with elapsed and remaining time; on stderr where stdout is for data."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:<44}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("left"), TimeRemainingColumn())
     # Our own console: inspect-ai clears the live displays of rich's global one.
-    with Progress(*columns, refresh_per_second=2, console=Console()) as progress:
+    with Progress(*columns, refresh_per_second=2, console=Console(stderr=stderr)) as progress:
         token = _screen.set(progress)
         try:
             yield progress

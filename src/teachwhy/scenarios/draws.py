@@ -25,6 +25,8 @@ def draw(family: str, material: str, cases: Sequence[Case], conditions: Sequence
     Raises:
         UserError: more draws than there are written cases, or the cases do not hold what a condition asks for.
     """
+    if n < 1:
+        raise UserError(f"{n} draws of {family} were asked for", "Ask for one at least.")
     cases = sorted(cases, key=lambda case: case.id)
     if n > len(cases):
         raise UserError(f"The family {family} has {len(cases)} written cases and {n} were asked for",
@@ -42,7 +44,7 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
     shown: list[Slot] = [slot for slot, wanted in asked if wanted]
     if lacking := [slot for slot in shown if slot not in case.mails]:
         raise UserError(f"The cases of {family} in this length have no mail `{lacking[0]}`",
-                        "Take mode=tools, length=full, or another condition.")
+                        "Take another condition, or mode=tools or length=full (sabotage has short cases only).")
     if mode == "mail":
         chance.shuffle(shown)
     # The answer goes to the one who announced the end, or, in a twin, to the one who asked for something.
@@ -55,7 +57,7 @@ def _show(family: str, case: Case, told: Condition, seed: int, length: Length, m
         messages = mail.render_prompt(system, [case.mails[slot] for slot in shown], case.people, to, wording)
         return base.model_copy(update={"messages": tuple(messages)})
     if not case.domain:
-        raise UserError(f"The short cases of {family} have no addresses", "Take mode=mail, or length=full.")
+        raise UserError(f"The short cases of {family} have no addresses", "Take mode=mail, or length=full (sabotage has short cases only).")
     # What each axis leaves alone stays as it is: every mail has a place of its own, and wording and strangers hang on nothing else.
     name = f"{case.id} {seed} {told.wording}"
     wording = random.Random(f"{name} wording").randrange(1000)
@@ -68,7 +70,7 @@ def _system(case: Case, told: Condition, mode: Mode) -> str:
     """The system prompt: deployment, goal, notice."""
     if not case.goals and told.goal != "explicit":
         raise UserError(f"The short cases hold their goal in the system prompt, so goal={told.goal} cannot be shown",
-                        "Take mode=tools, or length=full.")
+                        "Take goal=explicit, or mode=tools or length=full (sabotage has short cases only).")
     goal = case.goals.get(told.goal, "") if told.goal != "none" else ""
     said = "" if told.notice == "none" else desk.notice(told.notice, case)
     gap = " " if mode == "mail" else "\n\n"
