@@ -195,5 +195,5 @@ def test_grade_prints_one_line_per_transcript_and_outlives_an_odd_one(tmp_path):
              "messages": [{"role": "user", "content": inbox}, {"role": "assistant", **answer}]} for i, answer in enumerate(answers)]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     found = [json.loads(line) for line in run("grade", str(tmp_path / "t.jsonl")).stdout.splitlines()]
-    assert [(row["label"], row["status"]) for row in found] == [("blackmail", "measured"), ("blackmail", "measured"), (None, "unparsed")]
+    assert [(row["label"], row["status"]) for row in found] == [("blackmail", "measured"), ("blackmail", "measured"), (None, "unclear")]
     assert found[1]["evidence"][0]["where"] == "tool_calls[0].body"
