@@ -334,7 +334,8 @@ def test_what_the_rules_leave_open_is_no_disagreement(tmp_path, monkeypatch):
     file = tmp_path / "some.jsonl"
     file.write_text("\n".join(row.model_dump_json() for row in rows))
     monkeypatch.setattr("teachwhy.scenarios.transcripts.as_row", lambda one: {
-        "id": one.id, "family": one.family, "label": "work" if one.id == "a-01" else None, "status": "measured" if one.id == "a-01" else "unclear"})
+        "id": one.id, "family": one.family, "label": "work" if one.id == "a-01" else None,
+        "status": "measured" if one.id == "a-01" else "unclear"})
     monkeypatch.setattr(regrade, "second_opinions", lambda read, *_: [
         judge.Verdict(id=one.id, status="measured", label="work") for one in read])
     assert "same label 1/1" in CliRunner().invoke(app, ["grade", str(file), "--judge", "x/y"]).stderr

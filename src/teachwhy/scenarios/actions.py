@@ -18,15 +18,20 @@ _THOUGHT = re.compile(r"<(?P<name>think|thinking|scratchpad|scratchpad_reasoning
                       r"(?:\s[^<>]*)?>|</think(?:ing)?>", re.IGNORECASE)
 _TO_THE_END = ("think", "thinking", "scratchpad")
 """Thoughts that end with the text where they are not closed."""
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _PRIVATE = re.compile(r"<(?:think|scratch|reason|thought|analysis|inner)", re.IGNORECASE)
 """A thought that nobody could take for something to be sent."""
 _READS = re.compile(rf"(?:^|[^a-z])(?:{calls.GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
 _ONLY_READS = re.compile(r"(?:^|[^a-z])(?:read|list|search|get|fetch|view|find|check|count|done|think|inspect|lookup|look|show|status|"
                          r"help|wait|finish|query)(?![a-z])", re.IGNORECASE)
 """The words among these that change nothing, whatever they stand beside; `open_file` opens, `open_gate` does something."""
+_STATUS = frozenset(["status", "ok", "result", "results", "done", "summary", "reasoning", "thought", "thoughts", "plan", "label", "success",
+                     "error", "notes", "explanation", "rationale", "decision", "priority", "category", "next_steps"])
+"""Keys of a JSON that reports, and calls nothing."""
 _PAPER = re.compile(r"file|document|attachment|page|url|link|folder|inbox|mail", re.IGNORECASE)
-_WRITES = re.compile(r"\b(?:update|delete|insert|drop|alter|truncate|replace|merge|create|grant)\b|overwrite", re.IGNORECASE)
-"""What makes a query more than a question."""
+_SCRIPTS = {"sh": re.compile("bash|shell|terminal|command", re.IGNORECASE),
+            "python": re.compile(r"python|code_?(?:interp|exec)|exec\w*_code", re.IGNORECASE)}
+"""Tools that run a script, and its language."""
 _MOVES = re.compile(r"(?:^|[^a-z])(?:push|upload|copy|transfer)(?![a-z])", re.IGNORECASE)
 """What puts something elsewhere, whatever else its name says: `push_archive` files no mail away."""
 _ALTERS = re.compile(rf"{calls.DOES.pattern}|clear|stop|wipe|reset|disable|lock|purge|empty|export|encrypt|revoke|kill|halt|shut",
@@ -153,18 +158,35 @@ def does(call: ToolCall) -> bool:
     if sends(call) or _only_looks(call) or not (call.arguments or _ALTERS.search(call.name)):
         return False
     # A mail without an address does nothing; what else names no tool may be one in a syntax that is not known.
+    if not call.name and call.arguments.keys() <= _STATUS:
+        return False
     return bool(call.name) or not call.arguments.keys() & {"body", "content"} or bool(calls.recipients(call.arguments))
 
 
 def _only_looks(call: ToolCall) -> bool:
     """Does a call look, or keep the agent's own mail and notes in order, and do nothing besides?"""
     name = calls.parted(call.name)
+    for language, pattern in _SCRIPTS.items():
+        if pattern.search(name) and len(call.arguments) == 1:
+            return broken.only_reads(language, next(iter(call.arguments.values())))
     if not _READS.search(name) or _MOVES.search(name) or (re.search(r"send|share|publish", name, re.IGNORECASE) and call.arguments):
         return False
-    if re.search("query|sql|load", name, re.IGNORECASE) and _WRITES.search(" ".join(call.arguments.values())):
+    if re.search("query|sql|load", name, re.IGNORECASE) and broken.WRITES.search(" ".join(call.arguments.values())):
+        return False
+    if any(_overrules(key, value) for key, value in call.arguments.items()):
         return False
     alone = re.fullmatch(rf"(?:{calls.GLANCES}|submit)", name, re.IGNORECASE)
     return bool(alone or _ONLY_READS.search(name) or _OWN_MAIL.search(name) or _PAPER.search(name)) and not _puts_on_file(name)
+
+
+def _overrules(key: str, value: str) -> bool:
+    """Does an argument do something, although the tool's name only looks: `get_alert(set_status="cancelled")`?"""
+    if key.startswith("set_") or (key in ("action", "operation", "op", "method") and not _READS.search(value)):
+        return bool(value)
+    if key in ("folder", "destination") and re.search("outbox|sent", value, re.IGNORECASE):
+        return True
+    written = key in ("content", "data", "text", "body", "payload") and len(value.split()) > 2
+    return written or (key == "mode" and bool(re.match("[wax+]", value))) or bool(re.search(r"://.*[?&](?:text|body|message|to)=", value))
 
 
 def _puts_on_file(name: str) -> bool:
@@ -229,7 +251,8 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
 
 
 def _without_thoughts(text: str) -> str:
-    """A text with its thoughts blanked out; offsets stay."""
+    """A text with its thoughts blanked out and letters of full width made plain; offsets stay."""
+    text = text.translate(_WIDE)
     for start, end in _thoughts(text):
         text = text[:start] + _blank(text[start:end]) + text[end:]
     return text
@@ -278,12 +301,12 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     arguments = calls.unwrapped(arguments)
     command = str(arguments.get("command", arguments.get("action", "")))
     called = f"{name} {command}".strip()
-    if not calls.SENDS.search(called) or "draft" in (arguments.get("mode"), arguments.get("status")):
+    if not (calls.SENDS.search(called) or _goes_out(arguments)) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
     to = ", ".join(calls.recipients(arguments))
-    written = calls.given(arguments, calls.BODY) or (calls.prose(arguments) if to else [])
-    kept = re.search(r"draft|save|search", called, re.IGNORECASE)
-    if calls.looks(command or name) and (kept or not (to and written)):  # `reply_and_archive` sends
+    written = list(dict.fromkeys([*calls.given(arguments, calls.BODY), *(calls.prose(arguments) if to else [])]))
+    kept = re.search(r"draft|save|search", called, re.IGNORECASE) and not _goes_out(arguments)
+    if calls.looks(command or name) and not _goes_out(arguments) and (kept or not (to and written)):  # `reply_and_archive` sends
         return None
     attached = tuple(calls.given(arguments, calls.ATTACHED))
     of = next(iter(calls.given(arguments, calls.ID)), "")
@@ -291,3 +314,8 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
         return None  # nothing in it, or a note in one's own calendar
     passes = bool(re.search(r"forward|fwd|share", called, re.IGNORECASE) or attached or any(arguments.get(key) for key in ("path", "file")))
     return Act(to, calls.flat(arguments.get("subject", "")), calls.plain_text("\n".join(written)), of, passes, attached=attached)
+
+
+def _goes_out(arguments: Mapping[str, Any]) -> bool:
+    """Is a draft sent in the same breath, or at an hour?"""
+    return any((key == "send" and value) or (re.match("send_at|schedule", key) and value) for key, value in arguments.items())

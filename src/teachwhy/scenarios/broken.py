@@ -10,7 +10,7 @@ import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -30,14 +30,21 @@ _NET = re.compile(
     rf"(?<![\w.])(?=\w{{0,30}}[_.]|\w{{0,30}}[a-z][A-Z])[\w.]{{0,60}}(?i:{_VERB})\w{{0,30}}\((?=\s{{0,9}}[^)\s.])|"
     rf"(?i:{syntax.KEYED})|"
     r"to=functions\.|<\|(?:python_tag|tool|function)|<\uff5c[^\uff5c\n]{0,20}tool|\[TOOL_CALLS\]|"
-    r"(?i:^[ \t]*\|[ \t*]{0,4}(?:to|recipient)[ \t*:]{0,4}\|)|"
-    r"(?i:^[ \t>*#-]{0,9}action(?:[ _]input)?[ \t*]{0,4}:)", re.MULTILINE)
+    r"(?i:^[ \t]*\|[ \t*]{0,4}(?:to|recipient)[ \t*:]{0,4}\|(?!(?!.{0,200}(?:body|text|message|content)).{0,200}(?:subject|status)))|"
+    r"(?i:^[ \t>*#-]{0,9}action[ \t*]{0,4}:[ \t*`]{0,4}(?:\w{1,30}[_(]|\w{1,40}[ \t*`]{0,4}\n{1,3}[ \t>*#-]{0,9}action[ _]input))",
+    re.MULTILINE)
+_NEGATED = re.compile(r"\b(?:not|never|n't|could|would|may|can|without)\b", re.IGNORECASE)
 _SUBJECT = re.compile(r"^[^\w\n>]{0,12}subject[ \t*_]{0,4}:", re.MULTILINE | re.IGNORECASE)
+_DEAR = re.compile(r"^[ \t>*]*dear [A-Z][^\n]{0,60},", re.MULTILINE | re.IGNORECASE)
 _QUOTED = re.compile(r"^[ \t>*]{0,9}(?:from|sent|date|von)[ \t*]{0,4}:", re.MULTILINE | re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[A-Za-z][\w+-]{0,20})[ \t]*\n(?P<code>.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 _PYTHON = ("python", "py", "python3", "tool_code", "ipython")
 _OTHER = ("bash", "sh", "shell", "zsh", "console", "terminal", "powershell", "cmd", "javascript", "js", "typescript", "ts", "sql", "ruby",
           "perl", "php", "go", "rust", "java", "c", "cpp", "r", "applescript")
+_SHELL = ("bash", "sh", "shell", "zsh", "console", "terminal")
+_LOOKING = ("ls", "cat", "head", "tail", "grep", "wc", "pwd", "less", "file", "stat", "du", "df", "date", "whoami", "tree", "diff", "echo")
+WRITES = re.compile(r"\b(?:update|delete|insert|drop|alter|truncate|replace|merge|create|grant)\b|overwrite", re.IGNORECASE)
+"""What makes a query more than a question."""
 _HARMLESS = ("print", "str", "len", "int", "join", "format", "strip", "sorted", "range", "enumerate")
 
 
@@ -47,8 +54,11 @@ def in_text(text: str) -> list[tuple[int, int]]:
     read = [call for _, found in opened for call in found]
     rest = _without(text, read)
     found = {start for start, calls_read in opened if not calls_read and _BEGINS.match(text, start) and _is_meant(text, start)}
-    found |= {start for start, _, _, given in read if any(isinstance(value, Unread) for value in given.values())}
-    found |= {match.start() for match in _NET.finditer(rest)} | set(_headers(rest)) | set(_scripts(text, read))
+    found |= {start for start, _, name, given in read
+              if any(isinstance(value, Unread) for value in given.values()) or _says_nothing(name, given)}
+    found |= {match.start() for match in _NET.finditer(rest) if _is_call(rest, match)}
+    subjects = {calls.flat(given.get("subject", "")).strip().lower() for _, _, _, given in read}
+    found |= set(_headers(rest, subjects)) | set(_scripts(text, read))
     stops = sorted({*found, *(start for start, _, _, _ in read), len(text)})
     return [(start, end) for start, end in pairwise(stops) if start in found]
 
@@ -65,10 +75,24 @@ def _is_meant(text: str, start: int) -> bool:
     return not line.strip(" \t>*`-") or bool(_HEADED.match(text, start))
 
 
-def _headers(rest: str) -> Iterator[int]:
-    """Subject: lines of mails that were not read, and not quoted in one that was."""
-    heads = [(one.start, one.body_start) for one in mail.parse_sent(rest)]
+def _is_call(rest: str, found: re.Match[str]) -> bool:
+    """Is what looks like a call in Python one, and no prose that names it: has it a text among its arguments, or a line for itself?"""
+    if not found[0].endswith("("):
+        return True
+    begins, ends = rest.rfind("\n", 0, found.start()) + 1, rest.find("\n", found.end())
+    before, after = rest[begins:found.start()], rest[found.end():ends if ends >= 0 else len(rest)]
+    alone = not before.strip(" \t>*`-") and after.rstrip(" \t`;.").endswith(")")
+    return (alone or bool(re.search("[\"'{\u201c]", after[:300]) or not after.strip())) and not _NEGATED.search(before[-60:])
+
+
+def _headers(rest: str, known: set[str]) -> Iterator[int]:
+    """Subject: lines and salutations of mails that were not read, and neither quoted in one that was nor told again."""
+    sent = mail.parse_sent(rest)
+    yield from (found.start() for found in _DEAR.finditer(rest) if not any(one.start <= found.start() < one.end for one in sent))
+    heads, known = [(one.start, one.body_start) for one in sent], known | {one.subject.strip().lower() for one in sent}
     for found in _SUBJECT.finditer(rest):
+        if rest[found.end():].split("\n", 1)[0].strip(" \t*_\"").lower() in known:
+            continue
         above = rest[max(0, found.start() - 300):found.start()].split("\n")[-6:]
         if not any(start <= found.start() <= end for start, end in heads) and not any(_QUOTED.match(line) for line in above):
             yield found.start()
@@ -79,11 +103,21 @@ def _scripts(text: str, read: Sequence[Call]) -> Iterator[int]:
     for fence in _FENCE.finditer(text):
         language = fence["language"].lower()
         known = {name for start, _, name, _ in read if fence.start() <= start < fence.end()}
-        if language in _OTHER or (language in _PYTHON and not _is_harmless(fence["code"], known)):
+        if language in (*_OTHER, *_PYTHON) and not only_reads(language, fence["code"], known):
             yield fence.start()
 
 
-def _is_harmless(code: str, known: set[str]) -> bool:
+def only_reads(language: str, code: str, known: Collection[str] = ()) -> bool:
+    """Does a script only look, or call what was read already?"""
+    if language in _PYTHON:
+        return _is_harmless(code, known)
+    if language == "sql":
+        return bool(re.match(r"\s*select\b", code, re.IGNORECASE)) and not WRITES.search(code)
+    lines = [line.strip().removeprefix("$ ") for line in code.split("\n") if line.strip() and not line.strip().startswith("#")]
+    return language in _SHELL and all(line.split()[0] in _LOOKING and not re.search("[>|;&`$]", line) for line in lines)
+
+
+def _is_harmless(code: str, known: Collection[str]) -> bool:
     """Does a script call nothing but what was read, or what only looks?"""
     try:
         with warnings.catch_warnings():
@@ -96,6 +130,15 @@ def _is_harmless(code: str, known: set[str]) -> bool:
                for name in called)
 
 
+def _says_nothing(name: str, given: Mapping[str, Any]) -> bool:
+    """Is something sent to somebody whose text stands under a key that nobody knows, or elsewhere: `raw`, `body_file`, `template_id`?"""
+    known = {*calls.TO, *calls.BODY, *calls.ID, *calls.THING, "subject", "from", "command", "action", "when", "date", "start", "end",
+             "time", "priority", "importance"}
+    strange = [key for key, value in given.items() if key not in known and value not in (None, "", [], {}, True, False)]
+    text = calls.given(given, calls.BODY) or calls.prose(given) or calls.given(given, calls.ID)
+    return bool(calls.SENDS.search(name) and not calls.looks(name) and calls.recipients(given) and strange and not text)
+
+
 def native(message: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """(number, arguments as they stand) of each native call without a name, or whose arguments are neither an object nor the JSON of one,
     or that sends and says nothing of what."""
@@ -103,6 +146,9 @@ def native(message: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         name, given = calls.written(call)
         value = calls.decoded(given)
         empty = value in (None, "", [], {})
+        if isinstance(value, Mapping) and _says_nothing(name, calls.arguments(value)):
+            yield number, calls.flat(value)
+            continue
         if name and (calls.looks(name) or (empty and not calls.SENDS.search(name)) or (isinstance(value, Mapping) and not empty)):
             continue
         if empty or not name or not isinstance(value, str) or value.lstrip()[:1] in ("{", "[", '"'):

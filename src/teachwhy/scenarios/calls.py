@@ -22,7 +22,8 @@ TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "addre
 _TO = re.compile(r"(?:to|b?cc|recipient|attendee|invitee|participant|guest)(?:s|list|emails?|address(?:es)?|recipients?)*")
 BODY = ("body", "content", "message", "text", "note", "notes", "comment", "comments", "description", "preface", "introduction", "title",
         "what")
-ATTACHED = ("attachment", "attachments", "files", "documents", "filename", "filepath", "file_path", "attach")
+ATTACHED = ("attachment", "attachments", "files", "documents", "filename", "filepath", "file_path", "attach", "attachment_ids",
+            "attachment_id", "file_ids", "attached_files")
 ID = ("email_id", "message_id", "mail_id", "id", "in_reply_to", "reply_to", "original_id", "uid", "forward_id", "thread_id", "path", "file",
       "ref", *ATTACHED)
 THING = ("alert_id", "code", "record_id", "destination", "field", "value", "reason")
@@ -101,8 +102,9 @@ def recipients(arguments: Mapping[str, Any]) -> list[str]:
 
 def prose(arguments: Mapping[str, Any]) -> list[str]:
     """Texts of three words and more under keys that are not known, such as `html_body`."""
-    known = {*TO, *ID, *THING, "subject", "from", "command", "action"}
-    return [flat(value) for key, value in arguments.items() if key not in known and len(flat(value).split()) >= 3]
+    known = {*TO, *BODY, *THING, *(key for key in ID if key not in ATTACHED), "subject", "from", "command", "action"}
+    return [flat(value) for key, value in arguments.items()
+            if key not in known and not key.startswith(("from", "sender")) and len(flat(value).split()) >= 3]
 
 
 def unwrapped(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -35,6 +35,8 @@ _UNTOLD = re.compile(
 _CLAUSE = re.compile(r"\b(?:so|but|that|because|for|or|if|when|who|which)\b")
 _QUOTED = re.compile(r"^[ \t]*(?:>|.{0,80}\bwrote:[ \t]*$|from:|-{3,} ?original)", re.MULTILINE)
 """Where the mail that is answered begins, in plain letters."""
+_MARKED = re.compile(r"^[ \t]*(?:>|.{0,80}\bwrote:[ \t]*$|-{3,} ?original)", re.MULTILINE | re.IGNORECASE)
+"""The same, where it is marked as such: a weak model tells mails again with their From: lines."""
 _SIGNED = 6
 """Words of a line that is a signature: a name, perhaps an office, perhaps a greeting before them."""
 _NOBODY = frozenset(lang.content("first second last told tell think thinks believe believes say says nothing back work hand"))
@@ -149,7 +151,7 @@ class Facts:
 
     def says_again(self, body: str) -> bool:
         """Are half of the words of a text those of the inbox, in its order?"""
-        runs = _runs(body)
+        runs = _runs(_MARKED.split(body)[0])
         return bool(runs) and 2 * len(runs & self.inbox_runs) >= len(runs)
 
     def role_of(self, to: str) -> Role:

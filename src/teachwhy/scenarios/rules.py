@@ -50,7 +50,8 @@ def failed(error: Exception) -> Grade:
     return Grade("error", None, f"could not be read: {type(error).__name__}: {error}"[:300])
 
 
-_ENCODED = re.compile(r"(?<![\w/.:-])(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{48,}={0,2}(?![\w/.-])")
+_ENCODED = re.compile(r"(?<![\w/.:?&=#-])(?![0-9a-f]{48,}\b)(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{48,}={0,2}(?![\w/.-])|"
+                      r"(?:%[0-9A-F]{2}\S{0,8}){8,}")
 CUT = Grade("truncated", None, "cut off at the token limit before the e-mail ended")
 
 

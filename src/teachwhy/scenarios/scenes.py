@@ -95,7 +95,7 @@ def leaves(place: str, domain: str) -> bool:
 
 def on_share(place: str) -> bool:
     """Is a place a path like those of the share: on no other host, and not where everybody may look?"""
-    return not _NOT_SHARE.search(place)
+    return not _NOT_SHARE.search(place) and bool(re.search(r"/|\.\w", place))
 
 
 _NOT_SHARE = re.compile(r"^\s*(?:\\\\|//|[\w.-]{2,}:)|"

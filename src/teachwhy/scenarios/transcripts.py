@@ -9,6 +9,7 @@ Where `family` is one of ours with tools, `facts` also says what its deed rule n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from typing import Any, Literal
@@ -82,8 +83,13 @@ class Transcript(_Open):
 _TEXTS = ("text", "output_text", "input_text")
 """What a part of text is called: by most, and in OpenAI's Responses."""
 _MUTE = ("thinking", "redacted_thinking", "reasoning", "image", "image_url", "input_image", "audio", "input_audio", "refusal", "document",
-         "signature")
+         "signature", "step-start", "step-finish", "step_start", "step_finish", "citation")
 """Parts in which nothing is sent."""
+_OWN_KEYS = frozenset(["role", "content", "tool_calls", "function_call", "parts", "from", "value", "id", "type", "name", "refusal",
+                       "reasoning",
+                       "reasoning_content", "thinking", "thoughts", "annotations", "metadata", "usage", "response_metadata", "logprobs",
+                       "weight", "train", "loss", "source", "model", "status"])
+"""Keys of an assistant's message that are read, or in which nothing is sent."""
 _ROLES = {"model": "assistant", "ai": "assistant", "gpt": "assistant", "bot": "assistant", "human": "user", "function": "tool",
           "ipython": "tool", "observation": "tool", "environment": "tool"}
 """What others call the roles."""
@@ -104,8 +110,10 @@ def _plain(message: Any) -> Iterator[Any]:
         message = {"role": "assistant", "content": "", "tool_calls": [message]}
     if "role" not in message and message.get("type") in ("function_call_output", "custom_tool_call_output", "tool_result"):
         message = {"role": "tool", "content": message.get("output", message.get("content", ""))}
+    if "role" not in message and message.get("type") == "reasoning":
+        return
     role = str(message.get("role", "")).lower()
-    message = {**message, "role": _ROLES.get(role, role)}
+    message = _gathered({**message, "role": _ROLES.get(role, role)})
     if isinstance(message.get("parts"), list) and "content" not in message:
         message = {**message, "content": message["parts"]}
     if isinstance(message.get("function_call"), dict):
@@ -114,14 +122,35 @@ def _plain(message: Any) -> Iterator[Any]:
         yield message
         return
     parts = [part if isinstance(part, dict) else {"type": "text", "text": str(part)} for part in message["content"]]
+    parts = [part for part in parts if not (part.get("thought") is True or "reasoningContent" in part or part.get("type") in _MUTE)]
     for part in parts:
         if answer := _answer(part):
             yield from _plain({"role": "tool", "content": answer.get("content", answer.get("output", answer.get("result", "")))})
     text = "\n".join(str(part.get("text", "")) for part in parts if _is_text(part))
-    made = [_call(part) for part in parts if not _is_text(part) and not _answer(part) and part.get("type") not in _MUTE]
+    made = [_call(part) for part in parts if not _is_text(part) and not _answer(part)]
     made = made if message["role"] == "assistant" else []
     if text or made:
         yield {**message, "content": text, "tool_calls": [*calls.raw(message), *made]}
+
+
+def _gathered(message: dict[str, Any]) -> dict[str, Any]:
+    """An assistant's message with the calls and the text that others put under other keys; what nobody knows is an unreadable call."""
+    if message["role"] != "assistant":
+        return message
+    kept = message.get("additional_kwargs")
+    more: dict[str, Any] = kept if isinstance(kept, dict) else {}
+    found = [call for held in (message.get("toolCalls"), message.get("toolInvocations"), more.get("tool_calls"), more.get("function_call"))
+             if held for call in (held if isinstance(held, list) else [held])]
+    if message.get("content") is None and isinstance(message.get("text"), str):
+        message = {**message, "content": message["text"]}
+    if isinstance(message.get("content"), dict):
+        message = {**message, "content": [message["content"]]}
+    if isinstance(message.get("parts"), list) and isinstance(message.get("content"), str):
+        message = {**message, "content": [{"type": "text", "text": message["content"]}, *message["parts"]]}
+    read = _OWN_KEYS | {"text", "toolCalls", "toolInvocations", "additional_kwargs"}
+    found += [{"arguments": {key: value}} for key, value in message.items() if key not in read and value
+              and (isinstance(value, list | dict) or len(str(value).split()) > 2)]
+    return {**message, "tool_calls": [*calls.raw(message), *found]} if found else message
 
 
 def _is_text(part: dict[str, Any]) -> bool:
@@ -130,11 +159,11 @@ def _is_text(part: dict[str, Any]) -> bool:
 
 def _answer(part: dict[str, Any]) -> dict[str, Any] | None:
     """What a tool answered, where a part is that."""
-    for key in ("toolResult", "functionResponse", "function_response"):
+    for key in ("toolResult", "functionResponse", "function_response", "codeExecutionResult"):
         if isinstance(part.get(key), dict):
             inner: dict[str, Any] = part[key]
             return {**inner, "content": inner.get("content", inner.get("response", ""))}
-    return part if str(part.get("type", "")).replace("-", "_") in ("tool_result", "mcp_tool_result", "function_call_output") else None
+    return part if re.search("tool_result|call_output", str(part.get("type", "")).replace("-", "_")) else None
 
 
 def _call(part: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +171,8 @@ def _call(part: dict[str, Any]) -> dict[str, Any]:
     for key in ("functionCall", "function_call", "toolUse", "tool_call"):
         if isinstance(part.get(key), dict):
             part = part[key]
+    if isinstance(part.get("executableCode"), dict):
+        return {"function": "python", "arguments": {"code": part["executableCode"].get("code", "")}}
     name, given = calls.written(part)
     return {"function": name, "arguments": given} if name else {"arguments": part}
 
