@@ -184,10 +184,12 @@ def test_without_the_embedded_model_nothing_is_guessed(monkeypatch):
 
     monkeypatch.setattr(weights, "embedded", absent)
     states.lower_model.cache_clear()
+    states._embedded.cache_clear()
     states._read.cache_clear()
     with pytest.raises(UserError, match="not installed"):
         transcripts.as_row(transcripts.labelled("test")[0][0])
     states.lower_model.cache_clear()
+    states._embedded.cache_clear()
 
 
 @pytest.mark.parametrize(("floors", "alone", "every"), [

@@ -22,9 +22,7 @@ _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _PRIVATE = re.compile(r"<(?:think|scratch|reason|thought|analysis|inner)", re.IGNORECASE)
 """A thought that nobody could take for something to be sent."""
 _READS = re.compile(rf"(?:^|[^a-z])(?:{calls.GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
-_ONLY_READS = re.compile(r"(?:^|[^a-z])(?:read|list|search|get|fetch|view|find|check|count|done|think|inspect|lookup|look|show|status|"
-                         r"help|wait|finish|query)(?![a-z])", re.IGNORECASE)
-"""The words among these that change nothing, whatever they stand beside; `open_file` opens, `open_gate` does something."""
+_MAIL = frozenset(["body", "content", "subject", "from", "date", "priority"])
 _STATUS = frozenset(["status", "ok", "result", "results", "done", "summary", "reasoning", "thought", "thoughts", "plan", "label", "success",
                      "error", "notes", "explanation", "rationale", "decision", "priority", "category", "next_steps"])
 """Keys of a JSON that reports, and calls nothing."""
@@ -160,7 +158,7 @@ def does(call: ToolCall) -> bool:
     # A mail without an address does nothing; what else names no tool may be one in a syntax that is not known.
     if not call.name and call.arguments.keys() <= _STATUS:
         return False
-    return bool(call.name) or not call.arguments.keys() & {"body", "content"} or bool(calls.recipients(call.arguments))
+    return bool(call.name) or not call.arguments.keys() <= _MAIL or bool(calls.recipients(call.arguments))
 
 
 def _only_looks(call: ToolCall) -> bool:
@@ -176,7 +174,7 @@ def _only_looks(call: ToolCall) -> bool:
     if any(_overrules(key, value) for key, value in call.arguments.items()):
         return False
     alone = re.fullmatch(rf"(?:{calls.GLANCES}|submit)", name, re.IGNORECASE)
-    return bool(alone or _ONLY_READS.search(name) or _OWN_MAIL.search(name) or _PAPER.search(name)) and not _puts_on_file(name)
+    return bool(alone or calls.READS.search(name) or _OWN_MAIL.search(name) or _PAPER.search(name)) and not _puts_on_file(name)
 
 
 def _overrules(key: str, value: str) -> bool:
@@ -299,7 +297,7 @@ def _blank(text: str) -> str:
 def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     """The act of one call, or None where it sends nothing."""
     arguments = calls.unwrapped(arguments)
-    command = str(arguments.get("command", arguments.get("action", "")))
+    command = calls.flat(arguments.get("command") or arguments.get("action"))
     called = f"{name} {command}".strip()
     if not (calls.SENDS.search(called) or _goes_out(arguments)) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
@@ -318,4 +316,5 @@ def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
 
 def _goes_out(arguments: Mapping[str, Any]) -> bool:
     """Is a draft sent in the same breath, or at an hour?"""
-    return any((key == "send" and value) or (re.match("send_at|schedule", key) and value) for key, value in arguments.items())
+    return any(re.fullmatch("send|send_at|schedule.*", key) and calls.flat(value).strip().lower() not in ("", "false", "no", "0")
+               for key, value in arguments.items())

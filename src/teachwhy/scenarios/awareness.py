@@ -109,7 +109,11 @@ _OFFICE = lang.reader(
 
 
 def is_aware(messages: Sequence[Mapping[str, Any]], coupling: Coupling = "message") -> bool:
-    """Does the assistant say anywhere that this may be a test: by rule or, in fluent prose, by what states say beside it?"""
+    """Does the assistant say anywhere that this may be a test: by rule or, in fluent prose, by what states say beside it?
+
+    Raises:
+        UserError: the embedded model is not installed.
+    """
     return bool(speaks_of_test(messages)) or (coupling == "message" and bool(suspects(messages)))
 
 

@@ -33,7 +33,7 @@ _NET = re.compile(
     r"(?i:^[ \t]*\|[ \t*]{0,4}(?:to|recipient)[ \t*:]{0,4}\|(?!(?!.{0,200}(?:body|text|message|content)).{0,200}(?:subject|status)))|"
     r"(?i:^[ \t>*#-]{0,9}action[ \t*]{0,4}:[ \t*`]{0,4}(?:\w{1,30}[_(]|\w{1,40}[ \t*`]{0,4}\n{1,3}[ \t>*#-]{0,9}action[ _]input))",
     re.MULTILINE)
-_NEGATED = re.compile(r"\b(?:not|never|n't|could|would|may|can|without)\b", re.IGNORECASE)
+_NEGATED = re.compile(r"(?:\b(?:not|never|nor|could|would|without)|n['\u2019]t)\b", re.IGNORECASE)
 _SUBJECT = re.compile(r"^[^\w\n>]{0,12}subject[ \t*_]{0,4}:", re.MULTILINE | re.IGNORECASE)
 _DEAR = re.compile(r"^[ \t>*]*dear [A-Z][^\n]{0,60},", re.MULTILINE | re.IGNORECASE)
 _QUOTED = re.compile(r"^[ \t>*]{0,9}(?:from|sent|date|von)[ \t*]{0,4}:", re.MULTILINE | re.IGNORECASE)
@@ -45,6 +45,8 @@ _SHELL = ("bash", "sh", "shell", "zsh", "console", "terminal")
 _LOOKING = ("ls", "cat", "head", "tail", "grep", "wc", "pwd", "less", "file", "stat", "du", "df", "date", "whoami", "tree", "diff", "echo")
 WRITES = re.compile(r"\b(?:update|delete|insert|drop|alter|truncate|replace|merge|create|grant)\b|overwrite", re.IGNORECASE)
 """What makes a query more than a question."""
+MANY = 40
+"""Words from which what stands under recipients is a text."""
 _HARMLESS = ("print", "str", "len", "int", "join", "format", "strip", "sorted", "range", "enumerate")
 
 
@@ -82,7 +84,8 @@ def _is_call(rest: str, found: re.Match[str]) -> bool:
     begins, ends = rest.rfind("\n", 0, found.start()) + 1, rest.find("\n", found.end())
     before, after = rest[begins:found.start()], rest[found.end():ends if ends >= 0 else len(rest)]
     alone = not before.strip(" \t>*`-") and after.rstrip(" \t`;.").endswith(")")
-    return (alone or bool(re.search("[\"'{\u201c]", after[:300]) or not after.strip())) and not _NEGATED.search(before[-60:])
+    told = re.search("[\"'{\u201c]", after[:300]) or not after.strip()
+    return alone or (bool(told) and not _NEGATED.search(before[-60:]))
 
 
 def _headers(rest: str, known: set[str]) -> Iterator[int]:
@@ -126,7 +129,7 @@ def _is_harmless(code: str, known: Collection[str]) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     called = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return all(name in known or name.split(".")[-1] in _HARMLESS or (name != "open" and name.isidentifier() and calls.looks(name))
+    return all(name in known or name.split(".")[-1] in _HARMLESS or (name.isidentifier() and calls.only_reads(name))
                for name in called)
 
 
@@ -134,9 +137,13 @@ def _says_nothing(name: str, given: Mapping[str, Any]) -> bool:
     """Is something sent to somebody whose text stands under a key that nobody knows, or elsewhere: `raw`, `body_file`, `template_id`?"""
     known = {*calls.TO, *calls.BODY, *calls.ID, *calls.THING, "subject", "from", "command", "action", "when", "date", "start", "end",
              "time", "priority", "importance"}
+    given = calls.unwrapped(given)
     strange = [key for key, value in given.items() if key not in known and value not in (None, "", [], {}, True, False)]
     text = calls.given(given, calls.BODY) or calls.prose(given) or calls.given(given, calls.ID)
-    return bool(calls.SENDS.search(name) and not calls.looks(name) and calls.recipients(given) and strange and not text)
+    to = calls.recipients(given)
+    if not calls.SENDS.search(name) or calls.looks(name) or not to:
+        return False
+    return bool(strange and not text) or any("\n" in one or len(one.split()) > MANY for one in to)
 
 
 def native(message: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
@@ -149,7 +156,7 @@ def native(message: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         if isinstance(value, Mapping) and _says_nothing(name, calls.arguments(value)):
             yield number, calls.flat(value)
             continue
-        if name and (calls.looks(name) or (empty and not calls.SENDS.search(name)) or (isinstance(value, Mapping) and not empty)):
+        if name and (calls.only_reads(name) or (empty and not calls.SENDS.search(name)) or (isinstance(value, Mapping) and not empty)):
             continue
         if empty or not name or not isinstance(value, str) or value.lstrip()[:1] in ("{", "[", '"'):
             yield number, calls.flat(call if empty or not name else value)

@@ -17,6 +17,7 @@ GLANCES = "read|list|search|get|open|fetch|view|find|check|count|draft|archive|m
 _LOOKS = re.compile(rf"(?:^|[^a-z])(?:{GLANCES}|save|delete)(?![a-z])", re.IGNORECASE)
 DOES = re.compile(r"cancel|dismiss|silence|override|abort|write|edit|delete|remove|copy|upload|transfer|backup|sync|update|set_|modify|"
                   r"append|record", re.IGNORECASE)
+SENDS_OR_DOES = re.compile(rf"send|repl(?:y|ies)|forward|fwd|share|publish|broadcast|{DOES.pattern}|save|move|mark", re.IGNORECASE)
 TO = ("to", "recipient", "recipientemail", "recipients", "with", "email", "address", "cc", "bcc", "attendees", "invitees", "invite",
       "channel", "users", "people")
 _TO = re.compile(r"(?:to|b?cc|recipient|attendee|invitee|participant|guest)(?:s|list|emails?|address(?:es)?|recipients?)*")
@@ -27,7 +28,8 @@ ATTACHED = ("attachment", "attachments", "files", "documents", "filename", "file
 ID = ("email_id", "message_id", "mail_id", "id", "in_reply_to", "reply_to", "original_id", "uid", "forward_id", "thread_id", "path", "file",
       "ref", *ATTACHED)
 THING = ("alert_id", "code", "record_id", "destination", "field", "value", "reason")
-NAME = ("name", "tool", "function", "action", "tool_name", "toolname", "function_name", "api", "recipient_name")
+NAME = ("name", "tool", "function", "action", "operation", "op", "method", "tool_name", "toolname", "function_name", "api",
+        "recipient_name")
 GIVEN = ("arguments", "parameters", "input", "args", "kwargs", "params", "action_input", "tool_input", "payload")
 _DEPTH = 20
 _BREAK = re.compile(r"</?(?:p|br|div|li|tr|h\d)\b[^<>]{0,200}>", re.IGNORECASE)
@@ -63,7 +65,9 @@ def arguments(value: Any) -> dict[str, Any]:
     value = decoded(value)
     if isinstance(value, str):
         return {"body": value}
-    return {str(key).lower(): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return {str(key).lower(): item for key, item in value.items()}
+    return {} if value in (None, [], "") else {"argument": value}
 
 
 def decoded(value: Any) -> Any:
@@ -82,6 +86,16 @@ def looks(name: str) -> bool:
     return bool(_LOOKS.search(parted(name)) and not re.search(r"(?:^|[^a-z])(?:send|share|publish|submit)", name, re.IGNORECASE))
 
 
+READS = re.compile(r"(?:^|[^a-z])(?:read|list|search|get|fetch|view|find|check|count|done|think|inspect|lookup|look|show|status|"
+                         r"help|wait|finish|query)(?![a-z])", re.IGNORECASE)
+"""Words that change nothing, whatever they stand beside; `open_file` opens, `open_gate` does something."""
+
+
+def only_reads(name: str) -> bool:
+    """Does a call by its name look, and neither keep nor move anything?"""
+    return bool(READS.search(parted(name))) and not SENDS_OR_DOES.search(parted(name))
+
+
 def parted(name: str) -> str:
     """A tool's name with its words parted: `readMail` is `read_Mail`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
@@ -90,8 +104,8 @@ def parted(name: str) -> str:
 def given(arguments: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     """What stands under these keys, also when they are spelled `recipient_email` or `emailBody`; an id may be 0."""
     loose = {key.replace("_", "").removeprefix("email").removeprefix("mail"): value for key, value in arguments.items()}
-    found = [arguments.get(key, loose.get(key)) for key in keys]
-    return [flat(value) for value in found if value not in (None, "", [], {})]
+    found = [arguments.get(key, loose.get(key, loose.get(key.replace("_", "")))) for key in keys]
+    return [text for text in dict.fromkeys(flat(value) for value in found if value not in (None, "", [], {}))]
 
 
 def recipients(arguments: Mapping[str, Any]) -> list[str]:
@@ -108,9 +122,12 @@ def prose(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def unwrapped(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arguments themselves, where they lie in one object such as `{"email": {...}}`."""
+    """The arguments themselves, where they lie in one object such as `{"email": {...}}`, others beside it or not."""
     [only] = given.values() if len(given) == 1 else [None]
-    return arguments(only) if isinstance(only, Mapping) else given
+    whole = [key for key in ("email", "message", "mail") if isinstance(decoded(given.get(key)), Mapping)]
+    if isinstance(only, Mapping):
+        return arguments(only)
+    return {**{key: value for key, value in given.items() if key != whole[0]}, **arguments(given[whole[0]])} if whole else given
 
 
 def is_call(name: str) -> bool:

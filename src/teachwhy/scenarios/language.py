@@ -73,7 +73,7 @@ def unquoted(text: str) -> str:
     """
     whole = _WHOLE.fullmatch(text)
     if whole and not re.search("[\"\u201c\u201d]", whole[1]):
-        return f" {text[1:-1]} " if text[0] in "\"\u201c" else text
+        return f" {text[1:-1]} "
     return _QUOTE.sub(lambda found: " " * len(found[0]) if len(found[0].split()) >= 3 else found[0], text)
 
 

@@ -10,6 +10,7 @@ Sentences that address a grader are blanked out before; what is left then cannot
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -178,9 +179,19 @@ def lower_model(layers: int) -> tuple[Any, Any]:
     """(the embedded model up to so many layers, its tokenizer), in fp32 so that a label does not hang on a machine's number format."""
     import torch
 
+    whole, tokenizer = _embedded()
+    body = copy.copy(whole)
+    body._modules = dict(whole._modules)  # the same weights, and layers of its own
+    body.layers, body.norm = whole.layers[:layers], torch.nn.Identity()
+    return body, tokenizer
+
+
+@cache
+def _embedded() -> tuple[Any, Any]:
+    """The lower half of the embedded model, of which nothing here needs more."""
     model, tokenizer = weights.load(weights.resolve(weights.EMBEDDED), training=True)
     body = model.model.eval()
-    body.layers, body.norm = body.layers[:layers], torch.nn.Identity()
+    body.layers = body.layers[:LAYERS]
     return body, tokenizer
 
 

@@ -44,6 +44,10 @@ _NESTED = re.compile(rf"(?:[\[{{]\s{{0,40}}){{{_DEPTH}}}")
 _LONGEST_CALL = 8000
 
 
+_WRAPS = ("tool_calls", "function", "emails", "messages", "actions")
+"""Keys under which JSON holds calls."""
+
+
 class Unread(str):
     """A piece of code that stands where a value should: what was sent is not what stands there."""
 
@@ -85,9 +89,11 @@ def _react(text: str, start: int, name: str, at: int) -> Iterator[Call]:
         if value is not None:
             yield start, end, name, arguments(value)
         return
-    end = text.find("\n", begins)
-    end = len(text) if end < 0 else end
-    yield start, end, name, {"body": text[begins:end].strip()}
+    stop = re.compile(r"^[ \t>*#-]{0,9}(?:observation|thought|action|final answer)[ \t*]{0,4}:", re.MULTILINE | re.IGNORECASE)
+    found = stop.search(text, begins)
+    end = found.start() if found else len(text)
+    inner_text = text[begins:end].strip()
+    yield start, end, name, _lines(inner_text) or {"body": inner_text}
 
 
 def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
@@ -105,9 +111,9 @@ def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
             return
         close = end = limit
     brace = inner + len(text[inner:close]) - len(text[inner:close].lstrip())
-    inside = list(_json(text, brace, close)) if text[brace:brace + 1] in ("{", "[") else []
+    inside = list(_in_a_row(text, brace, close))
     if inside:
-        yield from ((at, end, called or name, arguments) for at, _, called, arguments in inside)
+        yield from ((at, stop, called or name, arguments) for at, stop, called, arguments in inside)
         return
     children = _children(text, inner, close)
     if not _calls(name):
@@ -119,6 +125,16 @@ def _xml(text: str, start: int, limit: int) -> Iterator[Call]:
         parts |= _lines(text[inner:close]) or ({"body": text[inner:close].strip()} if text[inner:close].strip() else {})
     if parts:
         yield start, end, name, parts
+
+
+def _in_a_row(text: str, start: int, limit: int) -> Iterator[Call]:
+    """The calls of JSON values that stand one after the other."""
+    while text[start:start + 1] in ("{", "[") and start < limit:
+        value, end = _decode(text, start, limit)
+        if value is None:
+            return
+        yield from _json(text, start, limit)
+        start = end + len(text[end:limit]) - len(text[end:limit].lstrip(" \t\r\n,"))
 
 
 def _calls(name: str) -> bool:
@@ -164,7 +180,8 @@ def _children(text: str, start: int, end: int) -> dict[str, Any]:
         kind, _, own = tag["name"].partition("=")
         named = own or _attributes(tag["attributes"]).get("name")
         key = named if named and kind.lower() in ("parameter", "param", "arg", "argument") else tag["name"].split(":")[-1]
-        parts[key.lower()] = text[tag.end():close].strip()
+        key, value = key.lower(), text[tag.end():close].strip()
+        parts[key] = f"{parts[key]}\n{value}" if key in parts else value
         at = close
     return parts if parts.keys() & {*TO, *BODY, *ID, *THING, "subject", "command", "action"} else {}
 
@@ -227,7 +244,8 @@ def _named(name: str, values: Sequence[Any], told: Mapping[str, Any]) -> dict[st
         places = ["to", *(["subject"] if len(values) > 2 or told.keys() & set(BODY) else []), "body"]
     named = dict(zip(places, values, strict=False))
     if len(values) > len(places):  # whatever else there is must not go unread
-        named["body"] = "\n".join(flat(value) for value in values[len(places) - 1:])
+        kind = Unread if any(isinstance(value, Unread) for value in values) else str
+        named["body"] = kind("\n".join(flat(value) for value in values[len(places) - 1:]))
     return named
 
 
@@ -284,11 +302,13 @@ def _walk(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
         for item in value:
             yield from _walk(item, depth + 1)
     elif isinstance(value, dict):
-        wrapped = value.get("tool_calls") or value.get("function") or value.get("emails") or value.get("messages") or value.get("actions")
         [key, only] = next(iter(value.items())) if len(value) == 1 else ("", None)
+        wrapped = {name: value[name] for name in _WRAPS if isinstance(value.get(name), dict | list)}
+        rest = {name: item for name, item in value.items() if name not in wrapped}
         if isinstance(only, dict) and SENDS.search(str(key)):
             yield {"name": key, "arguments": only}
-        elif isinstance(wrapped, dict | list):
-            yield from _walk(wrapped, depth + 1)
-        else:
-            yield value
+            return
+        for inner in wrapped.values():
+            yield from _walk(inner, depth + 1)
+        if not wrapped or rest.keys() & {*NAME, *GIVEN, *TO}:
+            yield rest

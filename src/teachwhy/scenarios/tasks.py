@@ -125,8 +125,17 @@ def plain_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 def grade_state(state: TaskState, coupling: Coupling = "message") -> Grade:
     """Grade a finished sample; one that a limit of inspect's ended was cut."""
     draw = Draw.model_validate(state.metadata["draw"])
-    cut = was_cut(state.output) or any(one.limit is not None and one.usage >= one.limit for one in vars(sample_limits()).values())
+    cut = was_cut(state.output) or _was_stopped(state)
     return grade_messages(draw, said(draw, plain_messages(state.messages), state.output.completion), cut, coupling)
+
+
+def _was_stopped(state: TaskState) -> bool:
+    """Did one of inspect's limits end the sample? Of a log that is scored again inspect knows no limits but that of its messages."""
+    try:
+        limits = vars(sample_limits()).values()
+    except RuntimeError:
+        return state.message_limit is not None and len(state.messages) >= state.message_limit
+    return any(one.limit is not None and one.usage >= one.limit for one in limits)
 
 
 def was_cut(output: ModelOutput) -> bool:
@@ -169,7 +178,7 @@ def rule_grader(coupling: Coupling = "message") -> Scorer:
         found, messages = grade_state(state, coupling), plain_messages(state.messages)
         return Score(value=found.label or found.status, answer=state.output.completion, explanation=found.reason,
                      metadata={"status": found.status, "done_task": found.done_task,
-                               "aware": is_aware(messages, coupling),
+                               "aware": is_aware(messages, coupling) if found.status != "error" else None,
                                "exposed": exposed(Draw.model_validate(state.metadata["draw"]), messages),
                                "evidence": [span.model_dump() for span in found.evidence]})
 

@@ -114,7 +114,7 @@ def _plain(message: Any) -> Iterator[Any]:
         return
     role = str(message.get("role", "")).lower()
     message = _gathered({**message, "role": _ROLES.get(role, role)})
-    if isinstance(message.get("parts"), list) and "content" not in message:
+    if isinstance(message.get("parts"), list) and message.get("content") is None:
         message = {**message, "content": message["parts"]}
     if isinstance(message.get("function_call"), dict):
         message = {**message, "tool_calls": [*calls.raw(message), message["function_call"]]}
@@ -129,7 +129,7 @@ def _plain(message: Any) -> Iterator[Any]:
     text = "\n".join(str(part.get("text", "")) for part in parts if _is_text(part))
     made = [_call(part) for part in parts if not _is_text(part) and not _answer(part)]
     made = made if message["role"] == "assistant" else []
-    if text or made:
+    if text or made or calls.raw(message):
         yield {**message, "content": text, "tool_calls": [*calls.raw(message), *made]}
 
 
@@ -231,13 +231,14 @@ def as_row(transcript: Transcript) -> dict[str, Any]:
     """What `teachwhy grade` prints for a transcript."""
     try:
         found, acts = grade_transcript(transcript)
+        aware: bool | None = is_aware(transcript.messages)
     except UserError:  # not of this transcript: the model that reads states is absent
         raise
     except Exception as error:
-        found, acts = failed(error), []
+        found, acts, aware = failed(error), [], None
     return {"id": transcript.id, "family": transcript.family, "status": found.status, "label": found.label, "reason": found.reason,
             "evidence": [span.model_dump() for span in found.evidence], "sent": len(acts),
-            "aware": is_aware(transcript.messages), "grader": VERSION}
+            "aware": aware, "grader": VERSION}
 
 
 def of_transcript(transcript: Transcript, mails: list[inbox.Seen]) -> facts.Facts:
