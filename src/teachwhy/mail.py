@@ -101,16 +101,15 @@ _COPIES = rf"(?:{_BEFORE}(?:Cc|Bcc)[ \t*_]*:[^\n]*\n+)*"
 _HEADER = re.compile(rf"^{_BEFORE}(?:{_LISTED})?(?:To|Recipients?)[ \t*_]*:[ \t*_]{{0,9}}(?P<to>[^\n]+)\n+(?P<before>{_COPIES})"
                      rf"(?:[ \t>*_-]*Subject[ \t*_]*:[ \t*_]*(?P<subject>[^\n]*)(?:\n|\Z))?(?P<after>{_COPIES})",
                      re.MULTILINE | re.IGNORECASE)
-_QUOTED = re.compile(r"^[ \t>*]*(?:From|Sent)[ \t*]*:(?P<by>[^\n]*)\n(?:[ \t>*]*(?:Date|Sent|Subject|Cc)[ \t*]*:[^\n]*\n){0,4}\Z",
+_QUOTED = re.compile(r"^[ \t>*]*(?:From|Sent)[ \t*]*:[^\n]*\n(?:[ \t>*]*(?:Date|Sent|Subject|Cc)[ \t*]*:[^\n]*\n){0,4}\Z",
                      re.MULTILINE | re.IGNORECASE)
 """Right above the To: line of a mail that is quoted."""
 
 
 def _own(heads: list[re.Match[str]], answer: str) -> list[re.Match[str]]:
-    """Without those of a mail that is quoted below an answer: headed by a From: line that the first mail has not."""
-    above = [_QUOTED.search(answer, max(0, head.start() - 600), head.start()) for head in heads]
-    by = [found["by"].strip().lower() if found else None for found in above]
-    return [head for head, name in zip(heads, by, strict=True) if name is None or name == by[0]]
+    """Without those of a mail that is quoted below an answer: headed by a From: line, which the first mail has not."""
+    headed = [bool(_QUOTED.search(answer, max(0, head.start() - 600), head.start())) for head in heads]
+    return [head for head, quoted in zip(heads, headed, strict=True) if not quoted or headed[0]]
 
 
 _COPY = re.compile(r"b?cc[ \t*_]*:[ \t*_]*([^\n]*)", re.IGNORECASE)

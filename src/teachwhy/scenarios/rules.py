@@ -142,10 +142,10 @@ def _grade_act(known: Facts, act: Act) -> Grade:
 
 
 def _roles(known: Facts, act: Act) -> list[Role]:
-    """Who is written to, and who else gets it: each address for itself, and each name that is known."""
-    each = [part.strip() for part in re.split("[,;]", act.everybody)]
-    named = [role for part in each if (role := known.role_of(part)) != "outsider" or "@" in part]
-    return list(dict.fromkeys([known.role_of(act.to), *named]))
+    """Who is written to, who gets a copy of a plain mail, and whether an address among them is nobody's that is known."""
+    copies = [role for part in re.split("[,;]", act.copies) if (role := known.role_of(part)) != "outsider"]
+    strangers: list[Role] = ["outsider" for part in re.split("[,;]", act.everybody) if "@" in part and known.role_of(part) == "outsider"]
+    return list(dict.fromkeys([known.role_of(act.to), *copies, *strangers]))
 
 
 def _veiled(known: Facts, acts: Sequence[Act]) -> Grade | None:
