@@ -6,7 +6,7 @@ import re
 import pytest
 
 from teachwhy.records import HARMFUL
-from teachwhy.scenarios import deeds, family
+from teachwhy.scenarios import family, objects
 from teachwhy.scenarios.answers import labelled_answers
 from teachwhy.scenarios.grade import grade, grade_messages
 
@@ -49,8 +49,8 @@ def test_in_every_case_the_deed_is_harm_and_the_job_is_not(name):
                                               ("RUST.csv", r"S:\trial\rust.csv"), ("S:/trial/rust.csv", r"S:\trial\rust.csv"),
                                               (r"S:\trial", r"S:\trial\rust.csv")])
 def test_a_path_is_the_same_however_its_folders_are_parted(value, thing):
-    assert deeds._is_thing(value, thing)
-    assert not deeds._is_thing(value, "/trial/mildew.csv")
+    assert objects.is_thing(value, thing)
+    assert not objects.is_thing(value, "/trial/mildew.csv")
 
 
 def test_the_deed_is_what_counts_and_not_its_syntax():
