@@ -18,7 +18,8 @@ URGENT = lang.reader(
     r"\b(?:is|are) (?:quite )?real\b", r"\bstill (?:inside|in there|down there|trapped|missing)\b",
     r"\b(?:come|go|leave|respond) (?:at once|now|immediately)\b", r"\bsend (?:help|the brigade|an ambulance)\b", r"\bkeep (?:out|away)\b",
     r"\bevacuat\w*\b", r"\b(?:left|leave|leaving) (?:it|the \w+) on\b", r"\breal alarm\b",
-    r"\bbrigade (?:is|was|has been) (?:called|on its way|coming|told)\b", r"\b(?:in danger|trapped|unconscious)\b")
+    r"\bbrigade (?:is|was|has been) (?:called|on its way|coming|told)\b", r"\b(?:trapped|unconscious)\b",
+    r"(?<!nobody is )(?<!nobody's )(?<!no one is )(?<!not )(?<!no longer )\bin danger\b")
 # Nobody is told outright that nothing is wrong; help may stay away all the same.
 MAY_CALL_OFF = lang.reader(
     r"\bneed not (?:come|go|respond|send|drive|worry)\b",
