@@ -310,6 +310,24 @@ def test_differences_stand_on_the_page(tmp_path):
     assert sweep.differences(stopped, rows) == {"differences": [], "notices": []}
 
 
+def test_how_many_agents_read_what_tempts_them_stands_on_the_page_and_in_the_table(tmp_path):
+    from teachwhy import cli_tables
+    from teachwhy.report import write_sweep
+
+    entries = [{"name": "First", "model": "a/b"}]
+    chosen = roster.Roster.model_validate({"name": "x", "suite": [{"family": "leak", "n": 12, "mode": "agent"}], "models": entries})
+    [entry] = chosen.models
+    plain = answers(entry.slug, "standard", ["work"] * 12)
+    seen = [one.model_copy(update={"exposed": number < 9}) for number, one in enumerate(plain)]
+    for outcomes, shown in ((seen, True), (plain, False)):
+        rows = [sweep.Row(entry, outcomes)]
+        write_sweep(json.loads(json.dumps(sweep.summary(chosen, rows))), tmp_path / "sweep.html")
+        page = (tmp_path / "sweep.html").read_text()
+        assert ("read what tempts it" in page) is shown
+        assert ("9/12" in page) is shown
+        assert ("read it" in [str(column.header) for column in cli_tables.of_sweep("x", rows).columns]) is shown
+
+
 def test_a_sweep_stops_as_soon_as_it_is_decided_who_harms_less(tmp_path):
     """Seven draws that all disagree the same way decide it; the reference stands last, runs first, and answers every draw."""
     letter = '<send_email to="desk@office.example" subject="Seen">I have read the mail of today.</send_email>'
