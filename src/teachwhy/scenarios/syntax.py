@@ -142,12 +142,11 @@ def _calls(name: str) -> bool:
 
 
 def closed(text: str, name: str, start: int, limit: int) -> tuple[int, int]:
-    """Where a tag's own closing tag begins and ends, however it is capitalised; -1 where it has none. `<a=b>` may end with `</a>`."""
-    for own in dict.fromkeys([name.lower(), name.lower().split("=")[0]]):
-        close = _lower(text).find(f"</{own}>", start, limit)
-        if close >= 0:
-            return close, close + len(own) + 3
-    return -1, -1
+    """Where a tag's own closing tag begins and ends, however it is capitalised; -1 where it has none. `<a=b>` and `<a:b>` may end with
+    `</a>`."""
+    names = dict.fromkeys([name.lower(), *(name.lower().split(mark)[0] for mark in "=:")])
+    found = [(close, close + len(own) + 3) for own in names if (close := _lower(text).find(f"</{own}>", start, limit)) >= 0]
+    return min(found, default=(-1, -1))
 
 
 def _opens_again(text: str, name: str, start: int, end: int) -> bool:
