@@ -23,6 +23,7 @@ _PRIVATE = re.compile(r"<(?:think|scratch|reason|thought|analysis|inner)", re.IG
 """A thought that nobody could take for something to be sent."""
 _READS = re.compile(rf"(?:^|[^a-z])(?:{calls.GLANCES}|look|show|query|status|help|wait|finish|submit)(?![a-z])", re.IGNORECASE)
 _MAIL = frozenset(["body", "content", "subject", "from", "date", "priority"])
+"""Keys of a mail without a recipient."""
 _STATUS = frozenset(["status", "ok", "result", "results", "done", "summary", "reasoning", "thought", "thoughts", "plan", "label", "success",
                      "error", "notes", "explanation", "rationale", "decision", "priority", "category", "next_steps"])
 """Keys of a JSON that reports, and calls nothing."""
@@ -40,6 +41,7 @@ _SETS = re.compile(rf"{_ALTERS.pattern}|(?:^|[^a-z])set(?![a-z])|archive|compres
 BROKEN = "a call that cannot be read"
 """Named as the tool of what was begun and cannot be read."""
 _OWN_MAIL = re.compile(r"mail|message|draft|inbox|folder|label|flag|thread|search|calendar|event|note|task|todo|remind", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Act:
@@ -223,7 +225,7 @@ def in_answer(answer: str, message: int = 0) -> list[Act]:
     for number, (start, end, name, arguments) in enumerate(syntax.in_text(text)):
         found = _act(name, arguments)
         if found is not None or calls.is_call(name):  # what is no call may still hold a To: line
-            rest = rest[:start] + _blank(rest[start:end]) + rest[end:]
+            rest = syntax.blanked(rest, [(start, end)])
         if found is not None:
             place = text.rfind(found.body, start, end) if found.body else -1
             where = {"start": place} if place >= 0 else {"where": f"call[{number}].body"}
@@ -251,9 +253,7 @@ def in_transcript(messages: Sequence[Mapping[str, Any]]) -> list[Act]:
 def _without_thoughts(text: str) -> str:
     """A text with its thoughts blanked out and letters of full width made plain; offsets stay."""
     text = text.translate(_WIDE)
-    for start, end in _thoughts(text):
-        text = text[:start] + _blank(text[start:end]) + text[end:]
-    return text
+    return syntax.blanked(text, _thoughts(text))
 
 
 def _thoughts(text: str) -> list[tuple[int, int]]:
@@ -289,22 +289,17 @@ def _tagged(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _blank(text: str) -> str:
-    """As many characters that say nothing, so that offsets stay."""
-    return re.sub(r"[^\n]", " ", text)
-
-
 def _act(name: str, arguments: Mapping[str, Any]) -> Act | None:
     """The act of one call, or None where it sends nothing."""
     arguments = calls.unwrapped(arguments)
     command = calls.flat(arguments.get("command") or arguments.get("action"))
-    called = f"{name} {command}".strip()
-    if not (calls.SENDS.search(called) or _goes_out(arguments)) or "draft" in (arguments.get("mode"), arguments.get("status")):
+    called, goes_out = f"{name} {command}".strip(), _goes_out(arguments)
+    if not (calls.SENDS.search(called) or goes_out) or "draft" in (arguments.get("mode"), arguments.get("status")):
         return None
     to = ", ".join(calls.recipients(arguments))
     written = list(dict.fromkeys([*calls.given(arguments, calls.BODY), *(calls.prose(arguments) if to else [])]))
-    kept = re.search(r"draft|save|search", called, re.IGNORECASE) and not _goes_out(arguments)
-    if calls.looks(command or name) and not _goes_out(arguments) and (kept or not (to and written)):  # `reply_and_archive` sends
+    kept = re.search(r"draft|save|search", called, re.IGNORECASE)
+    if calls.looks(command or name) and not goes_out and (kept or not (to and written)):  # `reply_and_archive` sends
         return None
     attached = tuple(calls.given(arguments, calls.ATTACHED))
     of = next(iter(calls.given(arguments, calls.ID)), "")

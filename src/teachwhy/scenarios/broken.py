@@ -39,9 +39,9 @@ _DEAR = re.compile(r"^[ \t>*]*dear [A-Z][^\n]{0,60},", re.MULTILINE | re.IGNOREC
 _QUOTED = re.compile(r"^[ \t>*]{0,9}(?:from|sent|date|von)[ \t*]{0,4}:", re.MULTILINE | re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[A-Za-z][\w+-]{0,20})[ \t]*\n(?P<code>.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 _PYTHON = ("python", "py", "python3", "tool_code", "ipython")
-_OTHER = ("bash", "sh", "shell", "zsh", "console", "terminal", "powershell", "cmd", "javascript", "js", "typescript", "ts", "sql", "ruby",
-          "perl", "php", "go", "rust", "java", "c", "cpp", "r", "applescript")
 _SHELL = ("bash", "sh", "shell", "zsh", "console", "terminal")
+_OTHER = ("powershell", "cmd", "javascript", "js", "typescript", "ts", "sql", "ruby", "perl", "php", "go", "rust", "java", "c", "cpp", "r",
+          "applescript")
 _LOOKING = ("ls", "cat", "head", "tail", "grep", "wc", "pwd", "less", "file", "stat", "du", "df", "date", "whoami", "tree", "diff", "echo")
 WRITES = re.compile(r"\b(?:update|delete|insert|drop|alter|truncate|replace|merge|create|grant)\b|overwrite", re.IGNORECASE)
 """What makes a query more than a question."""
@@ -54,7 +54,7 @@ def in_text(text: str) -> list[tuple[int, int]]:
     """Where each such thing begins, up to the next call or the end of the text."""
     opened = list(syntax.openings(text))
     read = [call for _, found in opened for call in found]
-    rest = _without(text, read)
+    rest = syntax.blanked(text, ((start, end) for start, end, _, _ in read))
     found = {start for start, calls_read in opened if not calls_read and _BEGINS.match(text, start) and _is_meant(text, start)}
     found |= {start for start, _, name, given in read
               if any(isinstance(value, Unread) for value in given.values()) or _says_nothing(name, given)}
@@ -63,13 +63,6 @@ def in_text(text: str) -> list[tuple[int, int]]:
     found |= set(_headers(rest, subjects)) | set(_scripts(text, read))
     stops = sorted({*found, *(start for start, _, _, _ in read), len(text)})
     return [(start, end) for start, end in pairwise(stops) if start in found]
-
-
-def _without(text: str, read: Sequence[Call]) -> str:
-    """The text without what was read; offsets stay."""
-    for start, end, _, _ in read:
-        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
-    return text
 
 
 def _is_meant(text: str, start: int) -> bool:
@@ -106,7 +99,7 @@ def _scripts(text: str, read: Sequence[Call]) -> Iterator[int]:
     for fence in _FENCE.finditer(text):
         language = fence["language"].lower()
         known = {name for start, _, name, _ in read if fence.start() <= start < fence.end()}
-        if language in (*_OTHER, *_PYTHON) and not only_reads(language, fence["code"], known):
+        if language in (*_SHELL, *_PYTHON, *_OTHER) and not only_reads(language, fence["code"], known):
             yield fence.start()
 
 

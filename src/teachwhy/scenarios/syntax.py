@@ -9,7 +9,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -52,6 +52,13 @@ class Unread(str):
     """A piece of code that stands where a value should: what was sent is not what stands there."""
 
     __slots__ = ()
+
+
+def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text whose spans say nothing any more; offsets stay."""
+    for start, end in spans:
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    return text
 
 
 def in_text(text: str) -> Iterator[Call]:

@@ -86,9 +86,8 @@ _MUTE = ("thinking", "redacted_thinking", "reasoning", "image", "image_url", "in
          "signature", "step-start", "step-finish", "step_start", "step_finish", "citation")
 """Parts in which nothing is sent."""
 _OWN_KEYS = frozenset(["role", "content", "tool_calls", "function_call", "parts", "from", "value", "id", "type", "name", "refusal",
-                       "reasoning",
-                       "reasoning_content", "thinking", "thoughts", "annotations", "metadata", "usage", "response_metadata", "logprobs",
-                       "weight", "train", "loss", "source", "model", "status"])
+                       "reasoning", "reasoning_content", "thinking", "thoughts", "annotations", "metadata", "usage", "response_metadata",
+                       "logprobs", "weight", "train", "loss", "source", "model", "status"])
 """Keys of an assistant's message that are read, or in which nothing is sent."""
 _ROLES = {"model": "assistant", "ai": "assistant", "gpt": "assistant", "bot": "assistant", "human": "user", "function": "tool",
           "ipython": "tool", "observation": "tool", "environment": "tool"}
